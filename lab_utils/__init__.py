@@ -1,0 +1,1 @@
+"""Helpers of the Market Stream Lab: everything a lesson needs but is not about."""

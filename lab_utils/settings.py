@@ -1,0 +1,67 @@
+"""Every setting of the lab, read once from `.env` and the environment (the environment wins)."""
+
+import functools
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lab_utils.errors import LabError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+LAST_PORT = 65_400
+"""The last one to begin with: when it is taken the next ones are tried, and Kafka takes two."""
+
+
+class Settings(BaseSettings):
+    """The lab's settings; each is `LAB_` plus its name in `.env` (see `.env.example`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LAB_", env_file=ROOT / ".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    state_dir: Path = Field(ROOT / ".lab", description="Server data, checkpoints, logs and secrets.")
+    jars_dir: Path = Field(ROOT / ".lab" / "jars", description="Downloaded jars; stacks may share them.")
+
+    kafka_port: int = Field(9092, ge=1024, le=LAST_PORT, description="First port tried for Kafka.")
+    postgres_port: int = Field(5432, ge=1024, le=LAST_PORT, description="First port tried for PostgreSQL.")
+    jupyter_port: int = Field(8888, ge=1024, le=LAST_PORT, description="First port tried for JupyterLab.")
+
+    kafka_heap_mb: int = Field(384, ge=256, description="Java heap of the broker.")
+    spark_memory_mb: int = Field(768, ge=512, description="Java heap of the Spark driver.")
+    spark_cores: int = Field(2, ge=1, description="Task slots of local Spark; also the shuffle partitions.")
+
+    owner_password: SecretStr | None = Field(None, description="Password of lab_owner, else generated.")
+    writer_password: SecretStr | None = Field(None, description="Password of lab_writer, else generated.")
+    reader_password: SecretStr | None = Field(None, description="Password of lab_reader, else generated.")
+
+    @property
+    def logs_dir(self) -> Path:
+        """Folder of one log file per process."""
+        return self.state_dir / "logs"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Folder of one Spark checkpoint per streaming query."""
+        return self.state_dir / "checkpoints"
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        LabError: a value in `.env` or the environment is not usable.
+    """
+    try:
+        loaded = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"LAB_{'_'.join(map(str, first['loc']))}".upper()
+        raise LabError(
+            f"The setting {name} is not usable: {first['msg']}.", "Correct it in .env or the environment."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"The file .env cannot be read ({error}).", "Save it as UTF-8 text, readable by you.") from None
+    return loaded.model_copy(update={"state_dir": loaded.state_dir.resolve(), "jars_dir": loaded.jars_dir.resolve()})
