@@ -1,0 +1,131 @@
+"""Connections to the lab's PostgreSQL, and its schema."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from sqlalchemy import URL, Engine, create_engine
+
+from lab_utils.errors import LabError
+from lab_utils.servers import postgres_server
+from lab_utils.servers.processes import HOST
+
+DATABASE = "lab"
+SQL_FOLDER = Path(__file__).with_name("sql")
+SESSION: dict[str, Any] = {"options": "-c timezone=UTC", "sslmode": "disable"}
+"""Said in so many words, as libpq would else take what the user has set for other servers (PGOPTIONS, PGSSLMODE)."""
+
+os.environ.pop("PGTZ", None)  # libpq would send this time zone after ours
+
+
+def connect(role: str = "lab_reader", **options: Any) -> Any:
+    """A psycopg2 connection; the session's time zone is UTC.
+
+    Raises:
+        LabError: the server does not run, or refuses the password.
+    """
+    port = postgres_server.port()
+    try:
+        return psycopg2.connect(
+            host=HOST,
+            port=port,
+            dbname=DATABASE,
+            user=role,
+            password=postgres_server.password(role),
+            connect_timeout=10,
+            application_name="market-stream-lab",
+            **SESSION,
+            **options,
+        )
+    except psycopg2.OperationalError as error:
+        raise _explained(error, role) from error
+
+
+def _explained(error: psycopg2.OperationalError, role: str) -> LabError:
+    if "password authentication failed" in str(error):
+        setting = f"LAB_{role.removeprefix('lab_').upper()}_PASSWORD"
+        return LabError(
+            f"PostgreSQL refused the password of {role}.",
+            f"If .env sets {setting}, remove that line: the password was chosen when the database was made. "
+            "`lab reset` starts over with the new one.",
+        )
+    reason = str(error).strip().splitlines()[-1]
+    return LabError(f"PostgreSQL does not accept a connection: {reason}.", "See `lab status`, then run: lab up")
+
+
+def engine(role: str = "lab_reader") -> Engine:
+    """A SQLAlchemy engine, for notebooks and dashboards; it connects at its first query.
+
+    Raises:
+        LabError: the server does not run.
+    """
+    url = URL.create(
+        "postgresql+psycopg2",
+        username=role,
+        password=postgres_server.password(role),
+        host=HOST,
+        port=postgres_server.port(),
+        database=DATABASE,
+    )
+    return create_engine(url, connect_args=SESSION)
+
+
+@contextmanager
+def cursor(role: str = "lab_reader") -> Iterator[Any]:
+    """A cursor in a transaction that is committed at the end, or rolled back when the block raises."""
+    connection = connect(role)
+    try:
+        with connection, connection.cursor() as opened:
+            yield opened
+    finally:
+        connection.close()
+
+
+def install_schema() -> None:
+    """Create the tables, rights and views that are missing, and see that each role can log in."""
+    with cursor("lab_owner") as opened:
+        for name in ("schema.sql", "views.sql", "roles.sql"):
+            opened.execute((SQL_FOLDER / name).read_text())
+    for role in ("lab_writer", "lab_reader"):
+        connect(role).close()
+
+
+def has_schema() -> bool:
+    """Whether the tables, rights and views are installed.
+
+    Raises:
+        LabError: the server is not there.
+    """
+    with cursor("lab_reader") as opened:
+        opened.execute("SELECT to_regclass('trends') IS NOT NULL")  # the last thing that is made
+        return bool(opened.fetchone()[0])
+
+
+def late_ticks() -> int:
+    """How many ticks so far came later than the watermark of the candle query."""
+    with cursor("lab_reader") as opened:
+        opened.execute("SELECT late_ticks FROM candle_watermark")
+        return int(opened.fetchone()[0])
+
+
+def check_topics(topic_ids: Mapping[str, str]) -> None:
+    """See that the stored offsets belong to these topics, and remember the topics seen for the first time.
+
+    Raises:
+        LabError: a topic was deleted and created again, so that its offsets now name other records.
+    """
+    with cursor("lab_writer") as opened:
+        for topic, topic_id in topic_ids.items():
+            opened.execute(
+                "INSERT INTO stream_topics VALUES (%s, %s) ON CONFLICT (topic) DO NOTHING", (topic, topic_id)
+            )
+            opened.execute("SELECT topic_id FROM stream_topics WHERE topic = %s", (topic,))
+            if str(opened.fetchone()[0]) != topic_id:
+                raise LabError(
+                    f"The topic {topic} was deleted and created again: its offsets start anew, and its records "
+                    "would be taken for ones that are stored already.",
+                    "Empty topics, checkpoints and tables together: lab reset",
+                )

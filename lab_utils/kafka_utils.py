@@ -1,0 +1,131 @@
+"""Topics, producers and consumers of the lab's broker."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from lab_utils.errors import LabError
+from lab_utils.servers import kafka_server
+from lab_utils.ticks import ASSETS
+
+PARTITIONS = 4
+TOPICS = tuple(topic for asset in ASSETS for topic in (asset.topic, asset.dead_letter_topic))
+
+TOPIC_SETTINGS = {
+    # The time at which the broker took the record. With the producer's own time (the default), a recording of
+    # last year is older than the retention and is deleted as soon as it is written.
+    "message.timestamp.type": "LogAppendTime",
+}
+
+
+@contextmanager
+def admin() -> Iterator[Any]:
+    """An admin client of the running broker.
+
+    Raises:
+        LabError: the broker does not run or does not answer.
+    """
+    servers = kafka_server.bootstrap_servers()
+    try:
+        client = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=10_000)
+    except KafkaError as error:
+        raise _no_answer(servers, error) from None
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _no_answer(servers: str, error: KafkaError) -> LabError:
+    return LabError(
+        f"Kafka does not answer at {servers} ({type(error).__name__}).", "See `lab status`, then run: lab up"
+    )
+
+
+def ensure_topics() -> None:
+    """Create the topics of the contract that are missing."""
+    with admin() as client:
+        present = set(client.list_topics())
+        missing = [topic for topic in TOPICS if topic not in present]
+        wanted = {
+            topic: {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": TOPIC_SETTINGS}
+            for topic in missing
+        }
+        if wanted:
+            with suppress(TopicAlreadyExistsError):  # another `lab up` was quicker
+                client.create_topics(wanted)
+            client.wait_for_topics(missing)
+
+
+def topic_ids(topics: Iterable[str] = TOPICS) -> dict[str, str]:
+    """The UUID of each topic (KIP-516): a topic that is deleted and created again gets another one.
+
+    Raises:
+        LabError: a topic is missing.
+    """
+    wanted = list(topics)
+    with admin() as client:
+        present = set(client.list_topics())
+        missing = [topic for topic in wanted if topic not in present]
+        if missing:
+            raise LabError(f"Kafka has no topic {', '.join(missing)}.", "Create the lab's topics with: lab up")
+        return {found["name"]: str(found["topic_id"]) for found in client.describe_topics(wanted)}
+
+
+def make_producer(**options: Any) -> Any:
+    """A keyed, idempotent producer that waits for all replicas.
+
+    Idempotence is asked for by name: kafka-python drops it with only a log line when another setting, such as
+    `acks=1`, does not go with it, and raises only when it was asked for.
+
+    Raises:
+        LabError: the broker does not run or does not answer.
+    """
+    servers = kafka_server.bootstrap_servers()
+    settings = {
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": 5,
+        "bootstrap_timeout_ms": 10_000,
+        **options,
+    }
+    try:
+        return KafkaProducer(bootstrap_servers=servers, **settings)
+    except KafkaError as error:
+        raise _no_answer(servers, error) from None
+
+
+def make_consumer(*topics: str, **options: Any) -> Any:
+    """A consumer that starts at the earliest record and commits only when told to.
+
+    Raises:
+        LabError: the broker does not run or does not answer.
+    """
+    servers = kafka_server.bootstrap_servers()
+    settings = {
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "bootstrap_timeout_ms": 10_000,
+        **options,
+    }
+    try:
+        return KafkaConsumer(*topics, bootstrap_servers=servers, **settings)
+    except KafkaError as error:
+        raise _no_answer(servers, error) from None
+
+
+def end_offsets(topics: Iterable[str] = TOPICS) -> dict[tuple[str, int], int]:
+    """The offset that the next record of each (topic, partition) will get."""
+    consumer = make_consumer()
+    try:
+        partitions = [
+            TopicPartition(topic, partition)
+            for topic in topics
+            for partition in consumer.partitions_for_topic(topic) or ()
+        ]
+        return {(found.topic, found.partition): offset for found, offset in consumer.end_offsets(partitions).items()}
+    finally:
+        consumer.close()

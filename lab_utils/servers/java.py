@@ -1,0 +1,119 @@
+"""Find a Java that Spark 4.2 and Kafka 4.1 run on: 17 or 21."""
+
+import dataclasses
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab_utils.errors import LabError
+from lab_utils.settings import ROOT
+
+SUPPORTED = (17, 21)
+"""Java 23 and newer have no security manager, which Hadoop's login still asks for (apache/hadoop#7434)."""
+
+BROUGHT_ALONG = ROOT / ".lab" / "java"
+
+
+@dataclasses.dataclass(frozen=True)
+class Java:
+    """A Java that can be run."""
+
+    executable: Path
+    major: int
+
+    @property
+    def home(self) -> Path:
+        """What `JAVA_HOME` must be for this Java."""
+        return self.executable.resolve().parent.parent
+
+
+def _candidates() -> Iterator[Path]:
+    name = "java.exe" if os.name == "nt" else "java"
+    if home := os.environ.get("JAVA_HOME"):
+        yield Path(home) / "bin" / name
+    if on_path := shutil.which("java"):
+        yield Path(on_path)
+    for prefix in filter(None, (os.environ.get("CONDA_PREFIX"), sys.prefix)):
+        yield Path(prefix) / "bin" / name
+        yield Path(prefix) / "lib" / "jvm" / "bin" / name
+        yield Path(prefix) / "Library" / "bin" / name
+    yield from sorted(BROUGHT_ALONG.glob(f"*/bin/{name}"))
+    yield from sorted(BROUGHT_ALONG.glob(f"*/Contents/Home/bin/{name}"))
+
+
+def _major(executable: Path) -> int | None:
+    try:
+        shown = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r'version "(?:1\.)?(\d+)', shown)
+    return int(found.group(1)) if found else None
+
+
+def find_java() -> Java:
+    """The first Java 17 or 21 of `JAVA_HOME`, `PATH`, the conda environment and `.lab/java`.
+
+    Raises:
+        LabError: there is none; the text names the ones that were found and do not fit.
+    """
+    unfit: dict[Path, int] = {}
+    for executable in _candidates():
+        major = _major(executable) if executable.is_file() else None
+        if major in SUPPORTED:
+            return Java(executable, major)
+        if major is not None:
+            unfit[executable] = major
+    found = ", ".join(f"Java {major} at {path}" for path, major in unfit.items())
+    raise LabError(
+        f"The lab needs Java 17 or 21 and found {found or 'no Java in JAVA_HOME, PATH or conda'}.",
+        f"Install one with: {install_command()}, or set JAVA_HOME to one you have.",
+    )
+
+
+def install_command() -> str:
+    """The one command that installs a fitting Java on this system."""
+    if platform.system() == "Darwin":
+        return "brew install openjdk@21"
+    if platform.system() == "Windows":
+        return "winget install EclipseAdoptium.Temurin.21.JRE"
+    if os.environ.get("CONDA_PREFIX"):
+        return "conda install -c conda-forge openjdk=21"
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    if shutil.which("dnf"):
+        return f"{sudo}dnf install -y java-21-openjdk-headless"
+    if shutil.which("pacman"):
+        return f"{sudo}pacman -S jre21-openjdk-headless"
+    major = 17 if "bookworm" in _os_release() else 21
+    return f"{sudo}apt-get install -y openjdk-{major}-jre-headless"
+
+
+def _os_release() -> str:
+    try:
+        return Path("/etc/os-release").read_text()
+    except OSError:
+        return ""
+
+
+def bring_java() -> Java:
+    """Find a Java, or else download one into `.lab/java` with the `install-jdk` package.
+
+    Raises:
+        LabError: there is none and none could be downloaded.
+    """
+    try:
+        return find_java()
+    except LabError as missing:
+        import jdk
+
+        print("No Java 17 or 21 found: trying to download one into .lab/java", file=sys.stderr)
+        try:
+            jdk.install("21", path=str(BROUGHT_ALONG), jre=True)
+        except Exception as error:  # install-jdk raises whatever urllib, tarfile and zipfile raise
+            print(f"The download failed: {error}", file=sys.stderr)
+            raise missing from None
+        return find_java()

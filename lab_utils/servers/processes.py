@@ -1,0 +1,267 @@
+"""Start, find and stop the lab's background processes.
+
+A process is recognised by its own command line, which names its program and a file of this checkout: a process id
+that is left over from a crash, or that meanwhile belongs to somebody else, cannot be mistaken for a server of ours.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock
+
+from lab_utils.errors import LabError
+from lab_utils.settings import settings
+from lab_utils.waiting import WaitTimeout, wait_until
+
+HOST = "127.0.0.1"
+"""All servers listen on loopback only."""
+
+LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
+"""The log4j configuration of the lab's JVMs; `-Dlab.log` names the file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What `state.json` keeps of one server."""
+
+    pid: int
+    port: int
+    wanted_port: int
+    """The configured port at the time, so that a change in `.env` is noticed."""
+
+
+def _state_file() -> Path:
+    return settings().state_dir / "state.json"
+
+
+def read_record(name: str) -> Record | None:
+    """The record of the server `name`, if it was ever started here."""
+    entry: Any = _read_state().get(name)
+    # A damaged state file only costs the memory of the port: servers are found by command line.
+    try:
+        record = Record(**entry)
+    except TypeError:
+        return None
+    return record if all(type(value) is int for value in vars(record).values()) else None
+
+
+def _read_state() -> dict[str, Any]:
+    try:
+        state = json.loads(_state_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def write_record(name: str, record: Record) -> None:
+    """Keep `record`; other servers' records stay."""
+    settings().state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with FileLock(settings().state_dir / "state.lock"):  # both servers start at once
+        state = {**_read_state(), name: dataclasses.asdict(record)}
+        write_private(_state_file(), json.dumps(state, indent=2))
+
+
+def keep_record(name: str, found: Record) -> None:
+    """See that `state.json` has the server that was found running; the port that was wanted at its start stays."""
+    known = read_record(name)
+    write_record(name, dataclasses.replace(found, wanted_port=known.wanted_port if known else found.wanted_port))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def find_process(*arguments: str) -> psutil.Process | None:
+    """The running process that has all of `arguments` on its command line."""
+    for process in psutil.process_iter():
+        if _has_arguments(process, arguments):
+            return process
+    return None
+
+
+def recorded_process(name: str, *arguments: str) -> psutil.Process | None:
+    """The server `name` by its recorded process id, if that is still it: much cheaper than a search."""
+    record = read_record(name)
+    if record is None:
+        return None
+    try:
+        process = psutil.Process(record.pid)
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+    return process if _has_arguments(process, arguments) else None
+
+
+def _has_arguments(process: psutil.Process, arguments: Sequence[str]) -> bool:
+    try:
+        return set(arguments) <= set(process.cmdline()) and is_alive(process)
+    except psutil.Error:
+        return False
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process still runs; one that ended and was not reaped by its parent does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def choose_port(name: str, wanted: int, *, taken: Sequence[int] = ()) -> int:
+    """The port for a server: the one it had before (clients still hold that address), else the next free one.
+
+    Raises:
+        LabError: a hundred ports in a row are taken.
+    """
+    record = read_record(name)
+    before: list[int] = [record.port] if record and record.wanted_port == wanted else []
+    candidates: list[int] = [*before, *range(wanted, min(wanted + 100, 65536))]
+    for port in candidates:
+        if port not in taken and is_free(port):
+            return port
+    raise LabError(
+        f"No free port for {name} between {wanted} and {wanted + 99}.",
+        f"Set LAB_{name.upper()}_PORT in .env to a free one.",
+    )
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` of loopback now."""
+    with socket.socket() as probe:
+        if os.name == "posix":  # elsewhere this option would let two servers share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
+
+
+def spawn(
+    command: Sequence[str], output: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process that outlives this one and does not get its Ctrl-C; its output is appended to a file."""
+    output.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "DETACHED_PROCESS", 0)
+    with output.open("ab") as file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+            creationflags=flags,
+        )
+
+
+def stop_process(process: psutil.Process, *, seconds: float, signal_number: int = signal.SIGTERM) -> bool:
+    """Ask a process to end, and kill it after `seconds`; whether it ended by itself."""
+    try:
+        process.send_signal(signal_number)
+        # Not process.wait(): that would wait for a dead process whose parent has not yet taken notice.
+        wait_until(lambda: not is_alive(process), seconds, f"process {process.pid} to end")
+    except psutil.NoSuchProcess:
+        return True
+    except WaitTimeout:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+        wait_until(lambda: not is_alive(process), 10, f"process {process.pid} to end")
+        return False
+    return True
+
+
+def remove_half_made(folder: Path, *maker: str) -> None:
+    """Remove a folder that a killed start was making.
+
+    Its maker, known by these arguments, may have outlived that start, and the maker's own children it for a moment.
+
+    Raises:
+        LabError: the folder cannot be removed.
+    """
+    while (found := find_process(*maker)) is not None:
+        stop_process(found, seconds=0)
+
+    def is_gone() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    try:
+        wait_until(is_gone, 10, f"{folder} to be removed")
+    except WaitTimeout:
+        raise LabError(f"{folder} cannot be removed.", "Delete it, then run: lab up") from None
+
+
+def resident_bytes(process: psutil.Process) -> int:
+    """Memory of a process and its children; pages shared between them count once where the system can tell."""
+    total = 0.0
+    for member in [process, *process.children(recursive=True)]:
+        try:
+            memory = member.memory_full_info()
+            total += getattr(memory, "pss", 0) or memory.rss
+        except psutil.Error:
+            continue
+    return int(total)
+
+
+def last_lines(path: Path, pattern: Sequence[str], count: int = 3) -> str:
+    """The last lines of a log that hold one of the words, for a message to the user."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    chosen = [line.strip() for line in lines if any(word in line for word in pattern)]
+    return " | ".join(chosen[-count:])
+
+
+def check_state_dir(needed_bytes: int = 500_000_000) -> None:
+    """Make the state folder and see that the servers can write to it.
+
+    With `needed_bytes` 0 a full disk will do: what stops servers and deletes data must work then, too.
+
+    Raises:
+        LabError: it belongs to somebody else, or the disk is full.
+    """
+    folder = settings().state_dir
+    probe = folder / f"write-probe-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe.write_bytes(b"x" * 65536)
+        probe.unlink()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+        if error.errno == errno.ENOSPC and not needed_bytes:
+            return
+        if error.errno == errno.ENOSPC:
+            raise LabError(f"The disk that holds {folder} is full.", "Free some space.") from None
+        raise LabError(
+            f"{folder} cannot be written by this user ({error.strerror}).",
+            "Run the lab as the user who started it first, or give that folder to yourself.",
+        ) from None
+    free = psutil.disk_usage(str(folder)).free
+    if free < needed_bytes:
+        raise LabError(
+            f"Only {free // 1_000_000} MB are free on the disk that holds {folder}; "
+            f"Kafka and PostgreSQL need {needed_bytes // 1_000_000} MB.",
+            "Free some space, or set LAB_STATE_DIR in .env to a folder on another disk.",
+        )
