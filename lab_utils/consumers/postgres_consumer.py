@@ -1,0 +1,107 @@
+"""Kafka → PostgreSQL in plain Python: the same rows, dead letters and candles as the Spark path.
+
+The order is what counts: first the database commits, then the offsets are committed. A crash in between brings the
+same records again, and the key of the tables leaves them out.
+"""
+
+import functools
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from lab_utils import db_utils, kafka_utils
+from lab_utils.streaming.postgres_sink import Batch, PostgresSink, store_records
+from lab_utils.ticks import ASSETS, InvalidTickError, parse_tick
+
+log = logging.getLogger(__name__)
+
+GROUP = "plain-consumer"
+POLL_MS = 500
+MAX_RECORDS = 5_000
+
+
+def consume(
+    stopped: threading.Event,
+    *,
+    once: bool,
+    group: str = GROUP,
+    on_progress: Callable[[int], None] | None = None,
+) -> int:
+    """Store records until `stopped` is set or, with `once`, until all that were there at the start are in.
+
+    Returns:
+        How many records were read.
+
+    Raises:
+        LabError: a server is not there, or a topic was created again.
+    """
+    db_utils.check_topics(kafka_utils.topic_ids())
+    goal = kafka_utils.end_offsets() if once else None
+    consumer = kafka_utils.make_consumer(*kafka_utils.TOPICS, group_id=group, max_poll_records=MAX_RECORDS)
+    sink = PostgresSink("consumer")
+    count = 0
+    try:
+        while not stopped.is_set():
+            records = [record for part in consumer.poll(timeout_ms=POLL_MS).values() for record in part]
+            if records:
+                sink.write(functools.partial(store_records, batch=csv_batch(records), all_candles=True))
+                _commit(consumer)
+                count += len(records)
+                if on_progress is not None:
+                    on_progress(count)
+            if goal is not None and _has_read(consumer, goal):
+                break
+    finally:
+        consumer.close()
+        sink.close()
+    return count
+
+
+def _commit(consumer: Any) -> None:
+    try:
+        consumer.commit()
+    except KafkaError as error:  # the records come again, and are left out by their key
+        log.warning("event=offset_commit_failed error=%r", str(error))
+
+
+def _has_read(consumer: Any, goal: dict[tuple[str, int], int]) -> bool:
+    assigned = consumer.assignment()
+    if len(assigned) < len(goal):
+        return False
+    return all(consumer.position(part) >= goal[(part.topic, part.partition)] for part in assigned)
+
+
+def csv_batch(records: Iterable[Any]) -> Batch:
+    """Kafka records as the CSV lines of their tables."""
+    lines: dict[str, list[str]] = defaultdict(list)
+    for record in records:
+        table, line = csv_line(record)
+        lines[table].append(line)
+    return Batch({table: "".join(part).encode() for table, part in lines.items()})
+
+
+def csv_line(record: Any) -> tuple[str, str]:
+    """The table that one Kafka record belongs to, and its CSV line."""
+    place = f"{record.partition},{record.offset}"
+    broker_time = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    for asset in ASSETS:
+        if record.topic == asset.topic:
+            try:
+                tick = parse_tick(asset, record.value, broker_time)
+            except InvalidTickError as error:
+                return "dead_letters", _dead_letter_line(record, place, str(error))
+            fields = ("" if value is None else str(value) for value in tick.model_dump().values())
+            return asset.table, f"{','.join(fields)},{place}\n"
+    sent = next((value.decode(errors="replace") for name, value in record.headers if name == "reason"), None)
+    return "dead_letters", _dead_letter_line(record, place, sent or "dead letter without a reason")
+
+
+def _dead_letter_line(record: Any, place: str, reason: str) -> str:
+    raw = "" if record.value is None else f"\\x{record.value.hex()}"
+    quoted = reason.replace("\0", "").replace('"', '""')
+    return f'{record.topic},{place},{raw},"{quoted}"\n'

@@ -1,0 +1,1 @@
+"""Feed → Kafka: one module a topic."""

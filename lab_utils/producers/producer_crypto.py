@@ -1,0 +1,23 @@
+"""Feed → `crypto_topic`: the prices of coins, keyed by symbol.
+
+Run it by itself with `lab produce crypto` or `python -m lab_utils.producers.producer_crypto`; both take the same
+options.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+
+from lab_utils.feeds.file_feed import Rejected
+from lab_utils.producers.delivery import Delivery, deliver
+from lab_utils.ticks import CRYPTO, Tick
+
+
+def produce(feed: Iterable[Tick | Rejected], on_progress: Callable[[Delivery], None] | None = None) -> Delivery:
+    """Send the ticks of `feed` to the topic of coins; returns when each is acknowledged or given up."""
+    return deliver(CRYPTO, feed, on_progress)
+
+
+if __name__ == "__main__":
+    from lab_utils.cli import main
+
+    sys.exit(main(["produce", "crypto", *sys.argv[1:]]))

@@ -1,0 +1,69 @@
+"""What a producer counts and what the command line asks of it; no broker."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lab_utils import cli
+from lab_utils.errors import LabError
+from lab_utils.producers.delivery import Delivery
+
+
+def test_acknowledged_records_are_counted_and_the_rejected_among_them() -> None:
+    delivery = Delivery()
+    delivery.sent = 3
+    delivery.succeeded(None, rejected=False)
+    delivery.succeeded(None, rejected=True)
+    assert delivery.as_dict() == {"acknowledged": 2, "rejected": 1, "undelivered": 1}
+
+
+def test_the_first_error_is_kept() -> None:
+    delivery = Delivery()
+    for text in ("no leader", "too late"):
+        delivery.failed_with(TimeoutError(text))
+    assert (delivery.failed, delivery.first_error) == (2, "TimeoutError: no leader")
+
+
+def test_a_record_without_an_answer_is_undelivered() -> None:
+    delivery = Delivery()
+    delivery.sent = 1
+    assert (delivery.failed, delivery.undelivered) == (0, 1)
+
+
+def test_no_acknowledgement_is_lost_between_threads() -> None:
+    delivery = Delivery()
+
+    def acknowledge() -> None:
+        for _ in range(2000):
+            delivery.succeeded(None, rejected=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(acknowledge)
+    assert (delivery.acknowledged, delivery.rejected) == (16_000, 16_000)
+
+
+@pytest.mark.parametrize(("text", "speed"), [("1", 1.0), ("0.5", 0.5), ("60", 60.0), ("1e3", 1000.0), ("max", None)])
+def test_a_speed_is_a_number_or_max(text: str, speed: float | None) -> None:
+    assert cli._speed(text) == speed
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "MAX", "1,5"])
+def test_any_other_speed_is_refused(text: str) -> None:
+    with pytest.raises(LabError, match="is not usable"):
+        cli._speed(text)
+
+
+def test_a_feed_is_a_file() -> None:
+    assert cli._feed_path("file:some/ticks.csv") == Path("some/ticks.csv")
+
+
+def test_a_path_with_a_colon_stays_whole() -> None:
+    assert cli._feed_path("file:C:/ticks.csv") == Path("C:/ticks.csv")
+
+
+@pytest.mark.parametrize("feed", ["", "ticks.csv", "file:", "live:crypto"])
+def test_any_other_feed_is_refused(feed: str) -> None:
+    with pytest.raises(LabError, match="is unknown"):
+        cli._feed_path(feed)
