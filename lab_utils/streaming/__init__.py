@@ -1,0 +1,1 @@
+"""Kafka → PostgreSQL with Spark Structured Streaming."""

@@ -1,0 +1,259 @@
+"""The two streaming queries: records → ticks and dead letters, and records → candles."""
+
+import contextlib
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock, Timeout
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
+
+from lab_utils import db_utils, kafka_utils
+from lab_utils.errors import LabError
+from lab_utils.servers import kafka_server, postgres_server
+from lab_utils.settings import settings
+from lab_utils.streaming.postgres_sink import (
+    CANDLE_COLUMNS,
+    Batch,
+    BatchId,
+    PostgresSink,
+    store_candles,
+    store_records,
+)
+from lab_utils.streaming.transforms import one_minute_candles, parse_ticks, split_valid
+from lab_utils.ticks import ASSETS, Asset
+
+log = logging.getLogger(__name__)
+
+LATENESS = timedelta(minutes=10)
+"""How much later than the newest tick one may come and still be in Spark's candle."""
+
+MAX_RECORDS_PER_BATCH = 100_000
+"""The driver holds one batch as text, about 25 MB. Only the tick query is limited: reading a backlog in slices moves
+the partitions forward unevenly, and the candle query would take the slower ones for late."""
+
+TICK_TRIGGER = "200 milliseconds"
+CANDLE_TRIGGER = "2 seconds"
+"""Two cores are shared by both queries: ticks go first, a candle may be two seconds old."""
+
+DEAD_LETTERS = "dead_letters"
+
+
+def read_topics(spark: SparkSession, topics: tuple[str, ...], max_records: int | None = None) -> DataFrame:
+    """The records of `topics` as a stream, from the earliest offset on.
+
+    A missing offset fails the query (`failOnDataLoss` is on): records that cannot be read must not be skipped in
+    silence.
+    """
+    reader = (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", kafka_server.bootstrap_servers())
+        .option("subscribe", ",".join(topics))
+        .option("startingOffsets", "earliest")
+        .option("includeHeaders", "true")
+        # After each read the client already asks for the next records, and the broker holds that request back until
+        # some come or this time is up. Spark's next question, where the partition ends, waits behind it on the same
+        # connection: with the default of 500 ms a batch of ten records takes a second.
+        .option("kafka.fetch.max.wait.ms", "10")
+    )
+    if max_records is not None:
+        reader = reader.option("maxOffsetsPerTrigger", max_records)
+    return reader.load()
+
+
+def csv_lines(parsed: DataFrame) -> DataFrame:
+    """Parsed records as `table` and `line`: the CSV that COPY reads.
+
+    A tick's fields go in as the text that was sent, digits and all; their rules leave no comma or quote in them.
+    """
+    line = _dead_letter_line()
+    table = F.lit(DEAD_LETTERS)
+    for asset in ASSETS:
+        is_tick = F.col("reason").isNull() & (F.col("topic") == asset.topic)
+        line = F.when(is_tick, _tick_line(asset)).otherwise(line)
+        table = F.when(is_tick, asset.table).otherwise(table)
+    return parsed.select(table.alias("table"), line.alias("line"))
+
+
+def _tick_line(asset: Asset) -> Column:
+    fields = [F.coalesce(F.col(f"texts.{name}"), F.lit("")) for name in asset.tick.model_fields]
+    return _line(*fields, F.col("kafka_partition"), F.col("kafka_offset"))
+
+
+def _dead_letter_line() -> Column:
+    raw = F.coalesce(F.concat(F.lit("\\x"), F.hex("raw")), F.lit(""))
+    reason = F.regexp_replace(F.replace("reason", F.lit("\0"), F.lit("")), '"', '""')
+    quoted = F.concat(F.lit('"'), reason, F.lit('"'))
+    return _line(F.col("topic"), F.col("kafka_partition"), F.col("kafka_offset"), raw, quoted)
+
+
+def candle_lines(candles: DataFrame) -> DataFrame:
+    """Candles as `line`, the CSV that COPY reads, and `last_event`."""
+    line = _line(*(F.col(name).cast("string") for name in CANDLE_COLUMNS))
+    return candles.select(line.alias("line"), "last_event")
+
+
+def _line(*fields: Column) -> Column:
+    # Each field is made non-null above: concat_ws would leave a NULL out and move the columns behind it.
+    return F.concat(F.concat_ws(",", *fields), F.lit("\n"))
+
+
+def write_ticks(sink: PostgresSink) -> Callable[[DataFrame, int], None]:
+    """The foreachBatch function for `csv_lines`."""
+
+    def write(lines: DataFrame, batch_id: int) -> None:
+        table = lines.toArrow()
+        batch = Batch({name: _text_of(table, name) for name in (*(a.table for a in ASSETS), DEAD_LETTERS)})
+        if not batch.is_empty:
+            sink.write(lambda cursor: store_records(cursor, batch), _batch_id(lines, batch_id))
+
+    return write
+
+
+def write_candles(sink: PostgresSink) -> Callable[[DataFrame, int], None]:
+    """The foreachBatch function for `candle_lines` (update mode)."""
+
+    def write(candles: DataFrame, batch_id: int) -> None:
+        table = candles.toArrow()
+        if table.num_rows:
+            watermark = pc.max(table["last_event"]).as_py().astimezone(UTC) - LATENESS
+            lines = "".join(table["line"].to_pylist()).encode()
+            sink.write(lambda cursor: store_candles(cursor, lines, watermark), _batch_id(candles, batch_id))
+
+    return write
+
+
+def _text_of(table: pa.Table, name: str) -> bytes:
+    lines = table.filter(pc.equal(table["table"], name))["line"]
+    return "".join(lines.to_pylist()).encode()
+
+
+def _batch_id(batch: DataFrame, batch_id: int) -> BatchId:
+    query_id = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
+    assert query_id is not None
+    return BatchId(query_id, batch_id)
+
+
+def start_queries(spark: SparkSession, sinks: Mapping[str, PostgresSink], *, once: bool) -> list[StreamingQuery]:
+    """Start both queries; with `once` each ends by itself when it has read what is there now."""
+    ticks = parse_ticks(read_topics(spark, kafka_utils.TOPICS, MAX_RECORDS_PER_BATCH))
+    valid, _ = split_valid(parse_ticks(read_topics(spark, tuple(asset.topic for asset in ASSETS))))
+    lateness = f"{int(LATENESS.total_seconds())} seconds"
+    candles = one_minute_candles(valid.withWatermark("event_time", lateness))
+    jobs: list[tuple[str, DataFrame, Callable[[DataFrame, int], None], str]] = [
+        ("ticks", csv_lines(ticks), write_ticks(sinks["ticks"]), TICK_TRIGGER),
+        ("candles", candle_lines(candles), write_candles(sinks["candles"]), CANDLE_TRIGGER),
+    ]
+    return [
+        data.writeStream.queryName(name)
+        .foreachBatch(write)
+        .outputMode("update")
+        .option("checkpointLocation", str(settings().checkpoints_dir / name))
+        .trigger(**({"availableNow": True} if once else {"processingTime": trigger}))
+        .start()
+        for name, data, write, trigger in jobs
+    ]
+
+
+@contextlib.contextmanager
+def only_one() -> Iterator[None]:
+    """Hold the right to use the checkpoints.
+
+    Raises:
+        LabError: another process has it.
+    """
+    settings().state_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings().state_dir / "stream.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LabError(
+            "The Spark queries run already, in another process of this checkout.",
+            "Stop them first: Ctrl-C there, or lab down",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def prepare() -> None:
+    """See that the stored offsets belong to the topics that are there.
+
+    Raises:
+        LabError: a server is not there, a topic is missing or was created again.
+    """
+    db_utils.check_topics(kafka_utils.topic_ids())
+
+
+def is_prepared() -> bool:
+    """Whether both servers run with topics and tables.
+
+    Raises:
+        LabError: they do, and a topic was created again.
+    """
+    try:
+        kafka_server.bootstrap_servers()
+        postgres_server.port()
+        if not db_utils.has_schema():
+            return False
+    except LabError:
+        return False
+    prepare()
+    return True
+
+
+def run(spark: SparkSession, stopped: threading.Event, *, once: bool) -> dict[str, int]:
+    """Run both queries until `stopped` is set or, with `once`, until they have read all there is.
+
+    Returns:
+        `ticks` and `candles`: rows that the query of that name brought into PostgreSQL; `late`: ticks that Spark
+        left out of its candles because they came after the watermark (their candles were made from the table).
+
+    Raises:
+        LabError: a query failed; the text holds the reason.
+    """
+    sinks = {name: PostgresSink(name) for name in ("ticks", "candles")}
+    late_before = db_utils.late_ticks()
+    queries = start_queries(spark, sinks, once=once)
+    log.info("event=queries_started once=%s", once)
+    try:
+        while not stopped.wait(0.2):
+            active = [query for query in queries if query.isActive]
+            failed = [query for query in queries if not query.isActive and query.exception() is not None]
+            if failed:
+                raise explained(failed[0].name, str(failed[0].exception()))
+            if not active:
+                break
+    finally:
+        for query in queries:
+            query.stop()
+        for sink in sinks.values():
+            sink.close()
+    return {**{name: sink.rows for name, sink in sinks.items()}, "late": db_utils.late_ticks() - late_before}
+
+
+def explained(name: str, text: str) -> LabError:
+    """The failure of a query as a sentence."""
+    if "OffsetOutOfRange" in text or "Some data may have been lost" in text or "KAFKA_DATA_LOSS" in text:
+        return LabError(
+            "The checkpoint and the topics disagree: records that Spark has not stored are gone from Kafka "
+            "(retention, or a topic that was deleted and created again).",
+            "Empty topics, checkpoints and tables together: lab reset",
+        )
+    # The last line of a Python traceback, which stands in the middle of the JVM's; else what the JVM says first.
+    python_errors = re.findall(r"^(?:\w+\.)*\w+: .+$", text, re.MULTILINE)
+    reason = python_errors[-1] if "Traceback" in text and python_errors else text.strip().splitlines()[0]
+    return LabError(f"The query {name} failed: {reason[:300]}.", "See `lab logs stream` and `lab status`.")
+
+
+def remove_checkpoints() -> None:
+    """Forget how far the queries have read."""
+    shutil.rmtree(settings().checkpoints_dir, ignore_errors=True)

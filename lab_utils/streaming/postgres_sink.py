@@ -1,0 +1,283 @@
+"""The sink: each valid record is in its table exactly once, each other one in `dead_letters` exactly once.
+
+Spark calls a foreachBatch function *at least* once a batch: after a crash the last batch comes again. What makes
+the effect exactly-once is that everything a batch changes is one transaction, and that the transaction can be
+repeated:
+
+- **one transaction a batch**: a killed driver, worker or database leaves all of the batch or nothing of it;
+- **the marker** (`stream_commits`, key query id + batch id): a batch that is in already is skipped. It is written in
+  the same transaction; a marker kept elsewhere, or committed before or after, can disagree with the rows;
+- **the key** (Kafka partition and offset): a *new* checkpoint reads the topic again under a new query id, so the
+  marker does not know its batches, but the rows still have their names. Spark's own partition number or a generated
+  id would not do: they differ from run to run;
+- **the advisory lock**: two sinks started by mistake write one after the other;
+- **COPY into a temporary table, then INSERT … ON CONFLICT DO NOTHING**: COPY is the fast way in and cannot skip a
+  row that is there already.
+
+`synchronous_commit` stays on: Spark notes a batch as done after our commit returned, and a database that then lost
+the commit would never be sent the batch again.
+"""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+import psycopg2
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from lab_utils import db_utils
+from lab_utils.errors import LabError
+from lab_utils.ticks import ASSETS, Asset
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 120
+RETRYABLE = ("08", "40001", "40P01", "53", "57P")
+"""SQLSTATEs (or classes) that pass by themselves: connection, serialisation, deadlock, resources, shutdown."""
+
+CANDLE_COLUMNS = (
+    *("asset_class", "symbol", "currency", "window_start"),
+    *("open", "high", "low", "close", "volume", "tick_count"),
+)
+DEAD_LETTER_COLUMNS = ("topic", "kafka_partition", "kafka_offset", "raw", "reason")
+
+
+def tick_columns(asset: Asset) -> tuple[str, ...]:
+    """The columns of `asset`'s table, in the order of the CSV lines."""
+    return (*asset.tick.model_fields, "kafka_partition", "kafka_offset")
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchId:
+    """A batch by the name under which Spark sends it again: it survives a restart, unlike Spark's partition ids."""
+
+    query_id: str
+    batch_id: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """The records of one batch as CSV text: table name → lines in the order of the table's columns."""
+
+    lines: Mapping[str, bytes]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to store."""
+        return not any(self.lines.values())
+
+
+class PostgresSink:
+    """Writes batches in one transaction each, over one connection that it opens again when it breaks."""
+
+    def __init__(self, name: str, role: str = "lab_writer") -> None:
+        """`name` is the sink's name in `stream_commits`."""
+        self.name = name
+        self.rows = 0
+        """Rows that this sink has brought in."""
+        self._role = role
+        self._connection: Any = None
+
+    def write(self, change: Callable[[Any], int], batch: BatchId | None = None) -> bool:
+        """Run `change` in a transaction, once; whether it was not in already.
+
+        Args:
+            change: gets a cursor and returns how many rows it brought. It runs again when the transaction failed
+                for a reason that passes.
+            batch: names the change; without it the change itself must tolerate being repeated.
+
+        Raises:
+            LabError: the database is not there, or refuses the password.
+            psycopg2.Error: the database refused the change itself.
+        """
+        for attempt in Retrying(
+            retry=retry_if_exception(is_passing),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
+            stop=stop_after_delay(RETRY_SECONDS),
+            before_sleep=self._say,
+            reraise=True,
+        ):
+            with attempt:
+                return self._once(change, batch)
+        raise AssertionError("unreachable")
+
+    def _once(self, change: Callable[[Any], int], batch: BatchId | None) -> bool:
+        if self._connection is None or self._connection.closed:
+            self._connection = db_utils.connect(self._role)
+        try:
+            with self._connection, self._connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"sink {self.name}",))
+                if batch is not None and not self._mark(cursor, batch):
+                    log.info("event=batch_skipped sink=%s batch=%d", self.name, batch.batch_id)
+                    return False
+                started = time.monotonic()
+                rows = change(cursor)
+                if batch is not None:
+                    cursor.execute(
+                        "UPDATE stream_commits SET row_count = %s WHERE (sink, query_id, batch_id) = (%s, %s, %s)",
+                        (rows, self.name, batch.query_id, batch.batch_id),
+                    )
+            self.rows += rows
+            log.info(
+                "event=batch_stored sink=%s batch=%s rows=%d seconds=%.3f",
+                *(self.name, batch.batch_id if batch else "-", rows, time.monotonic() - started),
+            )
+        except psycopg2.Error:
+            # Its state is unknown: a COMMIT may have been cut off after it took effect. The marker tells next time.
+            self.close()
+            raise
+        return True
+
+    def _mark(self, cursor: Any, batch: BatchId) -> bool:
+        cursor.execute(
+            "INSERT INTO stream_commits (sink, query_id, batch_id, row_count) VALUES (%s, %s, %s, 0) "
+            "ON CONFLICT DO NOTHING",
+            (self.name, batch.query_id, batch.batch_id),
+        )
+        return bool(cursor.rowcount)
+
+    def _say(self, state: RetryCallState, /) -> None:
+        assert state.outcome is not None and state.next_action is not None
+        error = str(state.outcome.exception()).strip().splitlines()[0]
+        log.warning("event=retry sink=%s wait_seconds=%.1f error=%r", self.name, state.next_action.sleep, error)
+
+    def close(self) -> None:
+        """Close the connection; the next write opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error of the database may be gone at the next try."""
+    if isinstance(error, LabError):  # raised by connect(); its cause is the driver's error, if it came that far
+        cause = error.__cause__
+        if cause is None:
+            return "is not running" in error.what
+        return is_passing(cause) and "authentication failed" not in str(cause)
+    if not isinstance(error, psycopg2.Error):
+        return False
+    if error.pgcode is None:  # the connection broke, or could not be made
+        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    return error.pgcode.startswith(RETRYABLE)
+
+
+def store_records(cursor: Any, batch: Batch, *, all_candles: bool = False) -> int:
+    """Bring ticks and dead letters into their tables; how many records the batch has.
+
+    Candles are written by Spark's other query, which drops ticks that come later than its watermark: their minutes
+    are computed again from the table here. With `all_candles` the minutes of all new ticks are, for a writer that
+    works without Spark.
+    """
+    count = 0
+    for asset in ASSETS:
+        if lines := batch.lines.get(asset.table):
+            count += _copy(cursor, asset.table, tick_columns(asset), lines)
+            _store_ticks(cursor, asset, all_candles=all_candles)
+    if lines := batch.lines.get("dead_letters"):
+        count += _copy(cursor, "dead_letters", DEAD_LETTER_COLUMNS, lines)
+        columns = ", ".join(DEAD_LETTER_COLUMNS)
+        cursor.execute(f"INSERT INTO dead_letters ({columns}) SELECT {columns} FROM staging ON CONFLICT DO NOTHING")
+    return count
+
+
+def _copy(cursor: Any, table: str, columns: Sequence[str], lines: bytes) -> int:
+    """Bring CSV lines into the temporary table `staging`, which has the columns of `table`; how many rows."""
+    names = ", ".join(columns)
+    cursor.execute("DROP TABLE IF EXISTS pg_temp.staging")
+    cursor.execute(f"CREATE TEMPORARY TABLE staging ON COMMIT DROP AS SELECT {names} FROM {table} WITH NO DATA")
+    cursor.copy_expert(f"COPY staging ({names}) FROM STDIN WITH (FORMAT csv)", BytesIO(lines))
+    return int(cursor.rowcount)
+
+
+def _store_ticks(cursor: Any, asset: Asset, *, all_candles: bool) -> None:
+    columns = ", ".join(tick_columns(asset))
+    # The lock settles who sees whom: a late tick is either in the table before the candle query closes its minute,
+    # or this transaction sees that the minute is closed.
+    cursor.execute("SELECT minute_of(watermark) FROM candle_watermark FOR UPDATE")
+    closed_before = "infinity" if all_candles else cursor.fetchone()[0]
+    cursor.execute(
+        f"""
+        WITH stored AS (
+            INSERT INTO {asset.table} ({columns}) SELECT {columns} FROM staging
+            ON CONFLICT DO NOTHING
+            RETURNING symbol, currency, event_time
+        ), touched AS (
+            SELECT DISTINCT symbol, currency, minute_of(event_time) AS minute
+            FROM stored
+            WHERE event_time < %s
+        )
+        SELECT array_agg(symbol), array_agg(currency), array_agg(minute) FROM touched
+        """,
+        (closed_before,),
+    )
+    symbols, currencies, minutes = cursor.fetchone()
+    if symbols:
+        added = _refresh_candles(cursor, asset.name, symbols, currencies, minutes)
+        if not all_candles:
+            _count_late(cursor, added)
+
+
+def _refresh_candles(
+    cursor: Any, asset_class: str, symbols: list[str], currencies: list[str], minutes: list[datetime]
+) -> int:
+    cursor.execute(
+        "SELECT refresh_candles(%s, %s::text[], %s::text[], %s::timestamptz[])",
+        (asset_class, symbols, currencies, minutes),
+    )
+    return int(cursor.fetchone()[0])
+
+
+def _count_late(cursor: Any, count: int) -> None:
+    cursor.execute("UPDATE candle_watermark SET late_ticks = late_ticks + %s", (count,))
+
+
+def store_candles(cursor: Any, lines: bytes, watermark: datetime) -> int:
+    """Upsert candles, then settle the minutes that `watermark` closes; how many candles there are.
+
+    Spark sends the full state of a candle each time, so the columns are overwritten, never added up. A candle with
+    fewer ticks than the stored one comes from a query that began anew and has not read all of the minute yet.
+
+    Args:
+        lines: CSV in the order of `CANDLE_COLUMNS`.
+        watermark: the one that Spark uses from the next batch on.
+    """
+    columns = ", ".join(CANDLE_COLUMNS)
+    values = ", ".join(f"{name} = excluded.{name}" for name in CANDLE_COLUMNS[4:])
+    count = _copy(cursor, "candles_1m", CANDLE_COLUMNS, lines)
+    cursor.execute("SELECT minute_of(watermark) FROM candle_watermark FOR UPDATE")
+    closed_before = cursor.fetchone()[0]
+    cursor.execute(
+        f"""
+        INSERT INTO candles_1m AS stored ({columns}) SELECT {columns} FROM staging ORDER BY 1, 2, 3, 4
+        ON CONFLICT (asset_class, symbol, currency, window_start) DO UPDATE SET {values}
+        WHERE excluded.tick_count > stored.tick_count
+        """
+    )
+    cursor.execute(
+        "UPDATE candle_watermark SET watermark = greatest(watermark, %s) RETURNING minute_of(watermark)",
+        (watermark,),
+    )
+    closes_before = cursor.fetchone()[0]
+    if closed_before < closes_before:
+        _settle(cursor, closed_before, closes_before)
+    return count
+
+
+def _settle(cursor: Any, start: datetime, end: datetime) -> None:
+    """Compute again, from the ticks in the tables, the candles of the minutes from `start` to `end`."""
+    cursor.execute(
+        """
+        SELECT asset_class, array_agg(symbol), array_agg(currency), array_agg(minute)
+        FROM (SELECT DISTINCT asset_class, symbol, currency, minute_of(event_time) AS minute
+              FROM ticks WHERE event_time >= %s AND event_time < %s) AS closing
+        GROUP BY asset_class
+        """,
+        (start, end),
+    )
+    for asset_class, symbols, currencies, minutes in cursor.fetchall():
+        _count_late(cursor, _refresh_candles(cursor, asset_class, symbols, currencies, minutes))

@@ -1,0 +1,212 @@
+"""From Kafka records to ticks, dead letters and candles: pure functions DataFrame → DataFrame.
+
+The lessons, the tests and the pipeline call the same ones. Spark 4 runs in ANSI mode, where one bad `cast` ends the
+query, and again at every restart: hence `try_cast`.
+"""
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from lab_utils.ticks import (
+    ASSETS,
+    DECIMAL_PLACES,
+    INTEGER_DIGITS,
+    MAX_AHEAD,
+    PLAIN_NUMBER,
+    SCIENTIFIC_NUMBER,
+    Rule,
+)
+
+RULES: dict[str, Rule] = {name: rule for asset in ASSETS for name, rule in asset.tick.rules().items()}
+"""The rule of every field of any kind of tick; a name means the same in all of them."""
+
+CANDLE_WIDTH = "1 minute"
+JSON_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+
+
+JSON_OPTIONS = {
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "false",
+    "maxNumLen": str(2**31 - 1),
+}
+"""For `from_json`: strict, as Python's json is."""
+
+
+def text_schema() -> StructType:
+    """The tick models as a Spark schema in which each field is still the text that was sent."""
+    return StructType([StructField(name, StringType()) for name in RULES])
+
+
+def parse_ticks(records: DataFrame) -> DataFrame:
+    """Kafka records as ticks.
+
+    Args:
+        records: what `format("kafka")` gives, with headers.
+
+    Returns:
+        `topic`, `kafka_partition`, `kafka_offset`, `raw` (the value's bytes), `texts` (a struct with the text of
+        each field), one typed column a field, and `reason`: NULL for a tick, else why the record is none.
+    """
+    text = F.col("value").cast("string")
+    envelope = StructType([StructField("tick", text_schema()), StructField("end", StringType())])
+    parsed = records.select(
+        "topic",
+        F.col("partition").alias("kafka_partition"),
+        F.col("offset").alias("kafka_offset"),
+        F.col("timestamp").alias("broker_time"),
+        F.col("value").alias("raw"),
+        _dead_letter_reason().alias("sent_reason"),
+        F.from_json(_in_envelope(text), envelope, JSON_OPTIONS).alias("json"),
+        _is_one_value(text).alias("is_one_value"),
+    )
+    typed = parsed.select(
+        "*",
+        F.col("json.tick").alias("texts"),
+        *(_typed(F.col(f"json.tick.{name}"), rule).alias(name) for name, rule in RULES.items()),
+    )
+    return typed.withColumn("reason", _reason()).drop("json", "is_one_value", "broker_time", "sent_reason")
+
+
+def split_valid(parsed: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """The ticks, and the records that are none."""
+    return parsed.where(F.col("reason").isNull()), parsed.where(F.col("reason").isNotNull())
+
+
+def one_minute_candles(ticks: DataFrame) -> DataFrame:
+    """Open, high, low, close, volume and number of ticks of each symbol and minute (UTC).
+
+    Open and close are the prices of the first and the last tick by event time, then by place in Kafka: `first()`
+    and `last()` would depend on the order in which a shuffle happens to deliver. `last_event` is the newest event
+    time in the candle.
+    """
+    place = F.struct("event_time", "kafka_partition", "kafka_offset")
+    asset_class = reduce(
+        lambda otherwise, asset: F.when(F.col("topic") == asset.topic, asset.name).otherwise(otherwise),
+        ASSETS,
+        F.lit(None).cast("string"),
+    )
+    return (
+        ticks.groupBy(
+            asset_class.alias("asset_class"),
+            "symbol",
+            "currency",
+            F.window("event_time", CANDLE_WIDTH).alias("window"),
+        )
+        .agg(
+            F.min_by("price", place).alias("open"),
+            F.max("price").alias("high"),
+            F.min("price").alias("low"),
+            F.max_by("price", place).alias("close"),
+            F.coalesce(F.try_sum("size"), F.lit(0)).alias("volume"),
+            F.count("*").alias("tick_count"),
+            F.max("event_time").alias("last_event"),
+        )
+        .select(
+            "asset_class",
+            "symbol",
+            "currency",
+            F.col("window.start").alias("window_start"),
+            *("open", "high", "low", "close", "volume", "tick_count", "last_event"),
+        )
+    )
+
+
+def _dead_letter_reason() -> Column:
+    """The reason that a producer wrote into the headers of its dead letter."""
+    topics = [asset.dead_letter_topic for asset in ASSETS]
+    reasons = F.filter("headers", lambda header: header["key"] == "reason")
+    # Not decode(): it ends the query when the bytes are no UTF-8.
+    sent = F.make_valid_utf8(F.try_element_at(reasons, F.lit(1))["value"].cast("string"))
+    return F.when(F.col("topic").isin(topics), F.coalesce(sent, F.lit("dead letter without a reason")))
+
+
+def _in_envelope(text: Column) -> Column:
+    """The JSON text inside an object of our own, with the numbers of tick fields in quotes.
+
+    The envelope, because `from_json` stops reading at the end of the first object and takes `{…} rubbish` for
+    sound: here rubbish breaks the envelope. The quotes, because `from_json` reads a number through a double when
+    asked for a string, and rounds it without a word when asked for a decimal: either way digits are lost.
+    """
+    plain, spelt = ("|".join(names) for names in (RULES, map(_spelling, RULES)))
+    quoted = F.when(text.contains("\\u"), _quote_numbers(text, spelt)).otherwise(_quote_numbers(text, plain))
+    return F.concat(F.lit('{"tick":'), quoted, F.lit(',"end":1}'))
+
+
+def _quote_numbers(text: Column, names: str) -> Column:
+    return F.regexp_replace(text, f'("(?:{names})"\\s*:\\s*)({JSON_NUMBER})', '$1"$2"')
+
+
+def _spelling(name: str) -> str:
+    """Pattern for `name` as JSON may spell it: each character as it is or as its \\u escape."""
+    return "".join(rf"(?:{letter}|\\u00(?i:{ord(letter):02x}))" for letter in name)
+
+
+def _is_one_value(text: Column) -> Column:
+    """Whether nothing stands behind the first JSON value.
+
+    The object around it lets `{…},"more":1` pass; an array in its place does not. Reading a text twice is dear, so
+    one with a single pair of braces, as ticks have, is judged by these.
+    """
+    values = F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<string>", JSON_OPTIONS)
+    flat = text.rlike(r"^\s*\{[^{}]*\}\s*\z")
+    return F.when(flat, F.lit(True)).otherwise(F.coalesce(F.size(values) == 1, F.lit(False)))
+
+
+def _matches(text: Column, pattern: str) -> Column:
+    # \z and not $: in Java $ also matches before a newline at the end.
+    return text.rlike(f"^(?:{pattern})\\z")
+
+
+def _typed(text: Column, rule: Rule) -> Column:
+    """The value of a field, or NULL where its text breaks the rule."""
+    if rule.sql_type == "string":
+        return F.when(_matches(text, rule.pattern), text)
+    value = text.try_cast(rule.sql_type)
+    if not rule.sql_type.startswith("decimal"):
+        return F.when(_matches(text, rule.pattern), value)
+    fraction = F.length(F.regexp_extract(text, r"\.([0-9]+)", 1))
+    exponent = F.regexp_extract(text, r"[eE]([+-]?[0-9]+)", 1).try_cast("int")
+    exact = _matches(text, PLAIN_NUMBER) | (
+        _matches(text, SCIENTIFIC_NUMBER) & (fraction - exponent).between(1 - INTEGER_DIGITS, DECIMAL_PLACES)
+    )
+    if rule.minimum is not None:
+        exact &= value > rule.minimum if rule.above_minimum else value >= rule.minimum
+    return F.when(exact, value)
+
+
+def _reason() -> Column:
+    empty = F.col("raw").isNull() | F.col("raw").cast("string").rlike(r"^\s*\z")
+    is_object = F.col("texts").isNotNull() & F.col("json.end").isNotNull() & F.col("is_one_value")
+    return (
+        F.when(F.col("sent_reason").isNotNull(), F.col("sent_reason"))
+        .when(empty, "empty value")
+        .when(~F.expr("is_valid_utf8(cast(raw as string))"), "not UTF-8")
+        .when(~is_object, "not a JSON object")
+        .otherwise(F.coalesce(_field_reason(), _ahead_reason()))
+    )
+
+
+def _field_reason() -> Column:
+    """The first field that is missing or breaks its rule, in the order of the topic's model."""
+    return F.coalesce(*(_reason_of(name, rule) for name, rule in RULES.items()))
+
+
+def _reason_of(name: str, rule: Rule) -> Column:
+    text = F.col(f"texts.{name}")
+    bad = text.isNotNull() & F.col(name).isNull()
+    users = [asset for asset in ASSETS if name in asset.tick.model_fields]
+    if len(users) < len(ASSETS):  # to the other topics it is an unknown extra field
+        bad &= F.col("topic").isin([asset.topic for asset in users])
+    reason = F.when(bad, f"{name}: {rule.says}")
+    if any(name in asset.tick.required() for asset in users):
+        return F.when(text.isNull(), f"{name}: missing").otherwise(reason)
+    return reason
+
+
+def _ahead_reason() -> Column:
+    latest = F.col("broker_time") + F.expr(f"INTERVAL {MAX_AHEAD.days} DAYS")
+    says = f"event_time: more than {MAX_AHEAD.days} days ahead of the broker's clock"
+    return F.when(F.col("event_time") > latest, says)
