@@ -1,0 +1,405 @@
+"""The command `lab`: one thin function per command."""
+
+import enum
+import errno
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from lab_utils.errors import LabError
+from lab_utils.settings import ROOT, settings
+
+if TYPE_CHECKING:
+    from lab_utils.feeds.file_feed import Recording
+    from lab_utils.producers.delivery import Delivery
+    from lab_utils.start import Summary
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Market Stream Lab: market data through Kafka and Spark into PostgreSQL, on this machine.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
+"""The base of what a wrong option or argument raises: typer may use the installed click or bring its own."""
+
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended."""
+SAMPLES = ROOT / "data_samples"
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+
+
+class Kind(enum.StrEnum):
+    """What a producer sends."""
+
+    crypto = "crypto"
+    stocks = "stocks"
+
+
+@app.callback()
+def _configure(
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Folder of server data, checkpoints and logs.", hidden=True)
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log on the terminal.")] = False,
+) -> None:
+    if state_dir is not None:
+        os.environ["LAB_STATE_DIR"] = str(state_dir)
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.Formatter.converter = time.gmtime
+    for library in ("kafka", "py4j"):
+        # A broker that is away makes kafka-python log each attempt; what matters is reported by the commands.
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+
+@app.command()
+def start(
+    feed: Annotated[
+        str | None,
+        typer.Option(help="file:PATH, a recording or a folder of two. Default: the simulated hour."),
+    ] = None,
+    speed: Annotated[str, typer.Option(help="1 as recorded, N times faster, or max.")] = "1",
+    now: Annotated[bool, typer.Option("--now", help="Shift event times so that the first tick is now.")] = False,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--for", min=1, help="Run that long without JupyterLab, then print a summary."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Everything: servers, topics, tables, both producers, the Spark queries, JupyterLab."""
+    from lab_utils.start import Job, run_for, run_live
+
+    path = _feed_path(feed) if feed else SAMPLES
+    job = Job(path, _speed(speed), shift_to_now=now or feed is None, repeat=feed is None)
+    if seconds is None:
+        run_live(job, out)
+        raise typer.Exit(INTERRUPTED)
+    summary, interrupted = run_for(job, seconds, err)
+    _print_summary(summary, as_json=as_json)
+    raise typer.Exit(INTERRUPTED if interrupted else 0 if summary.complete else 1)
+
+
+def _print_summary(summary: "Summary", *, as_json: bool) -> None:
+    values = summary.as_dict()
+    if as_json:
+        print(json.dumps(values, indent=2))
+        return
+    table = Table(title="What became of the ticks", show_header=False)
+    for name, value in values.items():
+        shown = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else str(value)
+        table.add_row(name.replace("_", " "), shown)
+    out.print(table)
+    if not summary.complete:
+        err.print(
+            "[red]Some records are missing or stored twice.[/] See `lab logs stream`; store the rest: lab stream --once"
+        )
+
+
+@app.command()
+def up(as_json: Json = False) -> None:
+    """Start Kafka and PostgreSQL in the background."""
+    from lab_utils import stack
+
+    started = time.monotonic()
+    addresses = stack.up()
+    if as_json:
+        print(json.dumps(addresses))
+        return
+    for name, address in addresses.items():
+        out.print(f"{name:9} accepts clients at {address}")
+    out.print(f"Up in {time.monotonic() - started:.1f} s. Stop with: lab down")
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers, and what a killed `lab start` left running."""
+    from lab_utils import stack
+    from lab_utils.start import stop_leftovers
+
+    stopped = [*stop_leftovers(), *stack.down()]
+    out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show which servers run, where, and what is stored. Exit code 1 when one does not run."""
+    from lab_utils import stack
+
+    servers = stack.status()
+    if as_json:
+        rows = [{**vars(server), "log": str(server.log)} for server in servers]
+        print(json.dumps({"servers": rows}, indent=2))
+    else:
+        table = Table("server", "state", "address", "process", "memory", Column("log", overflow="fold"))
+        for server in servers:
+            state = "[green]running[/]" if server.running else "[red]stopped[/]"
+            memory = f"{server.memory_mb} MB" if server.memory_mb else ""
+            table.add_row(server.name, state, server.address, str(server.pid or ""), memory, str(server.log))
+        out.print(table)
+    if not all(server.running for server in servers):
+        if not as_json:
+            out.print("Start what is stopped with: lab up")
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="kafka, postgres, stream, producer_crypto, producer_stocks, jupyter.")],
+    lines: Annotated[int, typer.Option("-n", min=1, help="How many lines.")] = 40,
+) -> None:
+    """Print the end of a log."""
+    folder = settings().logs_dir
+    known = sorted({path.stem for path in folder.glob("*.log")})
+    if name not in known:
+        raise LabError(f"There is no log {name}.", f"There is: {', '.join(known) or 'none yet; run lab up'}.")
+    text = (folder / f"{name}.log").read_text(errors="replace").splitlines()
+    print("\n".join(text[-lines:]))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this machine: each line is OK or the fix. Exit code 1 when something must be fixed."""
+    from lab_utils.servers.doctor import findings
+
+    found = findings()
+    if as_json:
+        print(json.dumps([vars(finding) for finding in found], indent=2))
+    else:
+        table = Table("check", "", "what is there, and the fix")
+        for finding in found:
+            mark = "[green]OK[/]" if finding.ok else "[red]fix[/]"
+            table.add_row(finding.check, mark, finding.detail if finding.ok else f"{finding.detail} {finding.fix}")
+        out.print(table)
+    if not all(finding.ok for finding in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Delete topics, tables and checkpoints together, so that they never disagree. Downloads stay."""
+    from lab_utils import stack
+    from lab_utils.start import stop_leftovers
+
+    if not yes and not (sys.stdin.isatty() and typer.confirm("Delete all topics, tables and checkpoints?")):
+        raise LabError("Nothing was deleted.", "To go ahead without the question: lab reset --yes")
+    stop_leftovers()
+    was_up = any(server.running for server in stack.status())
+    stack.remove_data()
+    if was_up:
+        stack.up()
+    out.print("Topics, tables and checkpoints are empty." + ("" if was_up else " Start again with: lab up"))
+
+
+@app.command()
+def produce(
+    kind: Annotated[Kind, typer.Argument(help="Which topic: crypto_topic or stock_topic.")],
+    feed: Annotated[str | None, typer.Option(help="file:PATH. Default: the simulated hour, from now on.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="CSV: tick field = column, as in event_time=timestamp_ms,price=price.")
+    ] = None,
+    symbol: Annotated[str | None, typer.Option(help="The symbol, where the recording has none.")] = None,
+    currency: Annotated[str | None, typer.Option(help="The currency, where the recording has none.")] = None,
+    source: Annotated[str | None, typer.Option(help="The source, where the recording has none.")] = None,
+    speed: Annotated[str, typer.Option(help="1 as recorded, N times faster, or max.")] = "1",
+    now: Annotated[bool, typer.Option("--now", help="Shift event times so that the first tick is now.")] = False,
+    repeat: Annotated[bool, typer.Option("--repeat", help="Begin again at the end, times going on.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Feed → Kafka. Ends with the feed, or with Ctrl-C; then says what the broker acknowledged."""
+    from lab_utils.feeds import file_feed
+    from lab_utils.producers import producer_crypto, producer_stocks
+    from lab_utils.signals import stop_on_signals
+    from lab_utils.ticks import CRYPTO, STOCKS
+
+    asset, producer = (CRYPTO, producer_crypto) if kind is Kind.crypto else (STOCKS, producer_stocks)
+    path = _feed_path(feed) if feed else SAMPLES
+    if path.is_dir():
+        path = file_feed.feed_files(path).get(asset.name, path)
+    given = {"symbol": symbol, "currency": currency, "source": source}
+    constants = {name: value for name, value in given.items() if value is not None}
+    recording: Recording = file_feed.Recording(path, file_feed.parse_columns(columns), constants)
+    file_feed.check_recording(recording, asset)
+    pace = _speed(speed)
+    with stop_on_signals() as stop:
+        ticks = file_feed.replay(
+            recording, asset, speed=pace, shift_to_now=now or feed is None, repeat=repeat, stopped=stop
+        )
+        delivery = producer.produce(ticks, _progress(asset.topic))
+    if as_json:
+        print(json.dumps(delivery.as_dict()))
+    else:
+        out.print(
+            f"{delivery.acknowledged:,} records acknowledged by Kafka, {delivery.rejected:,} of them in "
+            f"{asset.dead_letter_topic}; {delivery.undelivered:,} not delivered."
+        )
+    if delivery.undelivered:
+        raise LabError(
+            f"{delivery.undelivered} records did not reach Kafka ({delivery.first_error or 'no answer in time'}).",
+            "See `lab status` and `lab logs kafka`, then send them again.",
+        )
+    if stop.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _progress(topic: str) -> Any:
+    """A counter on the terminal, once a second; nothing when the output is read by a program."""
+    if not err.is_terminal:
+        return None
+    shown_at = time.monotonic()
+
+    def show(delivery: "Delivery") -> None:
+        nonlocal shown_at
+        if time.monotonic() - shown_at >= 1:
+            shown_at = time.monotonic()
+            err.print(f"{topic}: {delivery.acknowledged:,} records", end="\r")
+
+    return show
+
+
+@app.command()
+def consume(
+    once: Annotated[bool, typer.Option("--once", help="End when all that is there now is stored.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Kafka → PostgreSQL in plain Python, with the same result as `lab stream`."""
+    from lab_utils.consumers.postgres_consumer import consume as run
+    from lab_utils.signals import stop_on_signals
+
+    with stop_on_signals() as stop:
+        count = run(stop, once=once)
+    print(json.dumps({"records": count})) if as_json else out.print(f"{count:,} records read and stored.")
+    if stop.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def stream(
+    once: Annotated[bool, typer.Option("--once", help="End when all that is there now is stored.")] = False,
+    await_servers: Annotated[
+        float, typer.Option(help="Start Spark at once and wait so many seconds for the servers.", hidden=True)
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Kafka → PostgreSQL with Spark Structured Streaming: ticks, candles and dead letters."""
+    from lab_utils.signals import stop_on_signals
+    from lab_utils.streaming import pipeline
+    from lab_utils.waiting import wait_until
+
+    with stop_on_signals() as stop, pipeline.only_one():
+        if not await_servers:
+            pipeline.prepare()
+        from lab_utils.streaming.session import get_spark
+
+        spark = get_spark()
+        try:
+            if await_servers:
+                wait_until(lambda: stop.is_set() or pipeline.is_prepared(), await_servers, "Kafka and PostgreSQL")
+            stored = pipeline.run(spark, stop, once=once) if not stop.is_set() else {}
+        finally:
+            spark.stop()
+    if as_json:
+        print(json.dumps(stored))
+    else:
+        out.print(f"{stored.get('ticks', 0):,} records stored, {stored.get('candles', 0):,} candles written.")
+        if late := stored.get("late"):
+            out.print(
+                f"{late:,} of the ticks came later than the watermark. Spark left them out; their candles were "
+                "computed from the stored ticks."
+            )
+    if stop.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _feed_path(feed: str) -> Path:
+    scheme, _, path = feed.partition(":")
+    if scheme != "file" or not path:
+        raise LabError(f"The feed {feed!r} is unknown.", "Use file:PATH, with the path of a recording.")
+    return Path(path).expanduser()
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0
+    if not 0 < speed < float("inf"):
+        raise LabError(f"The speed {text!r} is not usable.", "Use 1, a larger number, or max.")
+    return speed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code. A `LabError` is printed as one sentence and its repair."""
+    try:
+        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.Exit as ended:
+        return ended.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("Stopped.")
+        return INTERRUPTED
+    except LabError as error:
+        return _complain(error)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it, as in `lab logs kafka | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except CLICK_ERROR as error:
+        if told := error.format_message():  # `lab` alone has printed the help
+            err.print(f"[red]Error:[/] {_plain(told)}\nSee: lab --help")
+        return 2
+    except Exception as error:
+        explained = _explained(error)
+        if explained is None:
+            raise
+        return _complain(explained)
+
+
+def _complain(error: LabError) -> int:
+    err.print(f"[red]Error:[/] {_plain(error.what)}\n{_plain(error.repair)}")
+    return 1
+
+
+def _explained(error: Exception) -> LabError | None:
+    """What the user can repair in an error that is not the lab's own; None when it is a defect of the lab."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return LabError(f"The disk is full ({error.filename or 'no file named'}).", "Free some space.")
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+        return LabError(
+            f"{error.filename or 'A file'} cannot be used ({error.strerror}).",
+            "See `lab doctor`; files that another user made, give to yourself.",
+        )
+    # A connection that was there and broke; one that cannot be made is explained where that is tried.
+    names = [base.__name__ for base in type(error).__mro__]
+    server = "Kafka" if "KafkaError" in names else "PostgreSQL" if "OperationalError" in names else None
+    if server is None:
+        return None
+    first_line = (str(error).splitlines() or names)[0].rstrip(".")
+    return LabError(f"{server} stopped answering: {first_line}.", "See `lab status`, then run: lab up")
+
+
+def _plain(text: str) -> str:
+    """Square brackets in a message are text, not rich's markup."""
+    return text.replace("[", "\\[")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

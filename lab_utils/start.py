@@ -1,0 +1,453 @@
+"""The main job, `lab start`: servers, producers and Spark as processes of their own, watched from here."""
+
+import dataclasses
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from filelock import FileLock, Timeout
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from lab_utils import db_utils, kafka_utils, stack
+from lab_utils.errors import LabError
+from lab_utils.feeds.file_feed import Recording, check_recording, feed_files
+from lab_utils.servers import kafka_server, postgres_server, processes
+from lab_utils.servers.jars import fetch_jars
+from lab_utils.settings import ROOT, settings
+from lab_utils.signals import Stop, stop_on_signals
+from lab_utils.ticks import ASSETS
+from lab_utils.waiting import WaitTimeout, wait_until
+
+STREAM_START_SECONDS = 120
+DRAIN_SECONDS = 120
+PRODUCER_STOP_SECONDS = 45
+STREAM_STOP_SECONDS = 30
+JUPYTER_STOP_SECONDS = 10
+JUPYTER_OVERRIDES = {
+    # The lab works offline, and the first thing to see is not a question about news.
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
+PRODUCER_KINDS = {"crypto": "crypto", "stock": "stocks"}
+"""Asset name → argument of `lab produce`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What to replay, and how."""
+
+    feed: Path
+    speed: float | None
+    shift_to_now: bool
+    repeat: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What became of the ticks of one run, as the broker and the database tell it."""
+
+    produced: int
+    """Records that the run's topics gained, dead-letter topics included."""
+    acknowledged: int
+    """Records that the producers know to be delivered."""
+    undelivered: int
+    stored: int
+    dead_letters: int
+    duplicates: int
+    """Rows beyond one for a record."""
+    latency_ms: dict[str, int | None]
+    """From the producer's clock (`ingest_time`) to the commit that made the row visible."""
+    seconds_to_first_row: float | None
+    """From asking the servers to start to the first visible row."""
+    memory_mb: dict[str, int]
+    """The largest resident memory seen, by process; `total` is the largest sum at one moment."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether each record is in the database exactly once."""
+        return (
+            self.stored + self.dead_letters == self.produced
+            and self.duplicates == 0
+            and self.undelivered == 0
+            and self.acknowledged <= self.produced
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, for JSON."""
+        return {**dataclasses.asdict(self), "complete": self.complete}
+
+
+class Child:
+    """One process of the run: a `lab` command that this one started."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        self.name = name
+        self.log = settings().logs_dir / f"{name}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state_dir = str(settings().state_dir)
+        command = [sys.executable, "-m", "lab_utils.cli", "--state-dir", state_dir, "--verbose", *arguments]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the command in front; it stops the others in order
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether it ended by itself, and not because its work was done."""
+        return self.process.poll() not in {None, 0}
+
+    def check(self) -> None:
+        """See that it runs, or ended well.
+
+        Raises:
+            LabError: it failed; the text holds its last words.
+        """
+        if self.ended_badly:
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            told = next((n for n in range(len(lines) - 1, -1, -1) if lines[n].startswith("Error:")), None)
+            words = " ".join(lines[told:]).removeprefix("Error: ") if told is not None else f"see {self.log}"
+            raise LabError(f"{self.name} ended: {words}", f"Its log: lab logs {self.name}")
+
+    def stop(self, seconds: float) -> str:
+        """End it politely, after `seconds` by force; what it printed."""
+        self.process.terminate()
+        try:
+            printed, _ = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            printed, _ = self.process.communicate()
+        return printed.decode()
+
+
+class Run:
+    """The processes of one run, and what it began with."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.asked_at = time.time()
+        self.stream = Child("stream", "stream", "--await-servers", str(STREAM_START_SECONDS))
+        self.producers: list[Child] = []
+        self.first_offsets: dict[tuple[str, int], int] = {}
+        self.memory_mb: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Start servers (Spark is starting meanwhile), then the producers."""
+        stack.up()
+        self.first_offsets = kafka_utils.end_offsets()
+        for name, path in feed_files(self.job.feed).items():
+            arguments = [
+                "--feed",
+                f"file:{path.resolve()}",
+                "--speed",
+                str(self.job.speed or "max"),
+                "--json",
+            ]
+            arguments += ["--now"] * self.job.shift_to_now + ["--repeat"] * self.job.repeat
+            kind = PRODUCER_KINDS[name]
+            self.producers.append(Child(f"producer_{kind}", "produce", kind, *arguments))
+
+    def check(self) -> None:
+        """See that every part still works, and note how much memory each takes.
+
+        Raises:
+            LabError: a part failed.
+        """
+        for child in (self.stream, *self.producers):
+            child.check()
+        self._sample_memory()
+
+    def _sample_memory(self) -> None:
+        members = {"kafka": kafka_server.process(), "postgres": postgres_server.process()}
+        members |= {child.name: _process(child.process.pid) for child in (self.stream, *self.producers)}
+        used = {name: processes.resident_bytes(found) // 1_000_000 for name, found in members.items() if found}
+        used["lab"] = psutil.Process().memory_info().rss // 1_000_000
+        used["total"] = sum(used.values())
+        for name, megabytes in used.items():
+            self.memory_mb[name] = max(megabytes, self.memory_mb.get(name, 0))
+
+    def end(self) -> Summary:
+        """Stop the producers, wait until all they sent is stored, stop Spark, and count."""
+        delivered = {"acknowledged": 0, "undelivered": 0}
+        for child in self.producers:
+            child.process.terminate()
+        for child in self.producers:
+            counts = json.loads(child.stop(PRODUCER_STOP_SECONDS) or "{}")
+            delivered = {name: count + counts.get(name, 0) for name, count in delivered.items()}
+        gained = self._gained()
+        with suppress(WaitTimeout):  # the summary shows what is missing
+            wait_until(lambda: self._is_drained(gained), DRAIN_SECONDS, "the last records", every=0.3)
+        self._sample_memory()
+        self.stream.stop(STREAM_STOP_SECONDS)
+        return Summary(
+            produced=sum(gained.values()),
+            **delivered,
+            **self._counts(),
+            latency_ms=self._latency(),
+            seconds_to_first_row=self._seconds_to_first_row(),
+            memory_mb=self.memory_mb,
+        )
+
+    def _gained(self) -> dict[tuple[str, int], int]:
+        return {part: end - self.first_offsets.get(part, 0) for part, end in kafka_utils.end_offsets().items()}
+
+    def _is_drained(self, gained: dict[tuple[str, int], int]) -> bool:
+        if self.stream.ended_badly:
+            raise WaitTimeout("the Spark queries ended")
+        counts = self._counts()
+        if counts["stored"] + counts["dead_letters"] < sum(gained.values()):
+            return False
+        with db_utils.cursor() as cursor:
+            cursor.execute("SELECT (SELECT sum(tick_count) FROM candles_1m) >= (SELECT count(*) FROM ticks)")
+            return bool(cursor.fetchone()[0]) or counts["stored"] == 0
+
+    def _first_of(self, topic: str) -> str:
+        """SQL that holds for the rows of this run in `topic`'s table."""
+        parts = [(part, offset) for (name, part), offset in self.first_offsets.items() if name == topic]
+        return " OR ".join(f"(kafka_partition = {part} AND kafka_offset >= {offset})" for part, offset in parts)
+
+    def _counts(self) -> dict[str, int]:
+        stored = dead = duplicates = 0
+        with db_utils.cursor() as cursor:
+            for asset in ASSETS:
+                cursor.execute(
+                    f"SELECT count(*), count(*) - count(DISTINCT (kafka_partition, kafka_offset)) "
+                    f"FROM {asset.table} WHERE {self._first_of(asset.topic)}"
+                )
+                rows, doubled = cursor.fetchone()
+                cursor.execute(
+                    f"SELECT count(*) FROM {asset.table} JOIN dead_letters USING (kafka_partition, kafka_offset) "
+                    f"WHERE topic = %s AND ({self._first_of(asset.topic)})",
+                    (asset.topic,),
+                )
+                stored += rows
+                duplicates += doubled + cursor.fetchone()[0]
+            for topic in kafka_utils.TOPICS:
+                cursor.execute(
+                    f"SELECT count(*) FROM dead_letters WHERE topic = %s AND ({self._first_of(topic)})",
+                    (topic,),
+                )
+                dead += cursor.fetchone()[0]
+        return {"stored": stored, "dead_letters": dead, "duplicates": duplicates}
+
+    def _rows(self) -> str:
+        """SQL for the run's ticks with the time at which each became visible."""
+        return " UNION ALL ".join(
+            f"SELECT ingest_time, pg_xact_commit_timestamp(xmin) AS visible FROM {asset.table} "
+            f"WHERE {self._first_of(asset.topic)}"
+            for asset in ASSETS
+        )
+
+    def _latency(self) -> dict[str, int | None]:
+        with db_utils.cursor() as cursor:
+            cursor.execute(
+                "SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP "
+                f"(ORDER BY 1000 * extract(epoch FROM visible - ingest_time)) FROM ({self._rows()}) AS rows"
+            )
+            p50, p99 = cursor.fetchone()[0] or (None, None)
+        return {"p50": None if p50 is None else round(p50), "p99": None if p99 is None else round(p99)}
+
+    def _seconds_to_first_row(self) -> float | None:
+        with db_utils.cursor() as cursor:
+            cursor.execute(f"SELECT extract(epoch FROM min(visible)) FROM ({self._rows()}) AS rows")
+            first = cursor.fetchone()[0]
+        return None if first is None else round(float(first) - self.asked_at, 1)
+
+    def abandon(self) -> None:
+        """Stop whatever of the run still runs."""
+        for child in self.producers:
+            child.process.terminate()
+        for child in (*self.producers, self.stream):
+            if child.process.poll() is None:
+                child.stop(PRODUCER_STOP_SECONDS)
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    """Hold the right to be the running pipeline, after clearing away what a killed one left.
+
+    Raises:
+        LabError: another `lab start` runs.
+    """
+    processes.check_state_dir()
+    lock = FileLock(settings().state_dir / "start.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LabError(
+            "The pipeline runs already in this checkout.",
+            "Stop it with Ctrl-C there, or look at it: lab status",
+        ) from None
+    try:
+        stop_leftovers()
+        yield
+    finally:
+        lock.release()
+
+
+def stop_leftovers() -> list[str]:
+    """Stop the parts of this checkout's pipeline whose `lab start` is gone; what they were."""
+    stopped = []
+    for command in ("produce", "stream"):
+        while (found := processes.find_process("lab_utils.cli", str(settings().state_dir), command)) is not None:
+            processes.stop_process(found, seconds=STREAM_STOP_SECONDS)
+            stopped.append(command)
+    jupyter = processes.recorded_process("jupyter", "jupyterlab", f"--ServerApp.root_dir={ROOT}")
+    if jupyter is not None:
+        processes.stop_process(jupyter, seconds=JUPYTER_STOP_SECONDS)
+        stopped.append("jupyter")
+    return stopped
+
+
+def _check_feed(job: Job) -> None:
+    """See that the feed can be read, before anything starts."""
+    assets = {asset.name: asset for asset in ASSETS}
+    for name, path in feed_files(job.feed).items():
+        check_recording(Recording(path), assets[name])
+
+
+def run_for(job: Job, seconds: float, console: Console) -> tuple[Summary, bool]:
+    """Run without JupyterLab for `seconds` of ticks; the summary, and whether Ctrl-C cut it short.
+
+    The servers are left as they were found: those that this run started are stopped.
+
+    Raises:
+        LabError: a part failed; nothing is left running.
+    """
+    _check_feed(job)
+    fetch_jars()
+    with stop_on_signals() as stop, _only_one():
+        before = {server.name for server in stack.status() if server.running}
+        run = Run(job)
+        try:
+            console.print("Starting Kafka, PostgreSQL and Spark …")
+            run.begin()
+            console.print(f"Ticks are flowing for {seconds:g} s …")
+            _watch(run, stop, seconds)
+            console.print("Storing the last records …")
+            return run.end(), stop.interrupted
+        finally:
+            run.abandon()
+            if not before:
+                stack.down()
+
+
+def _watch(run: Run, stop: Stop, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0 and not stop.wait(min(left, 2)):
+        run.check()
+
+
+def run_live(job: Job, console: Console) -> None:
+    """Run everything with JupyterLab until Ctrl-C, then stop all of it.
+
+    Raises:
+        LabError: a part failed; nothing is left running.
+    """
+    _check_feed(job)
+    fetch_jars()
+    with stop_on_signals() as stop, _only_one():
+        run = Run(job)
+        jupyter: subprocess.Popen[bytes] | None = None
+        try:
+            console.print("Starting Kafka, PostgreSQL, Spark and JupyterLab …")
+            run.begin()
+            jupyter, address = start_jupyter()
+            if not console.is_terminal:  # a file or a pipe gets the picture only at the end
+                console.print(f"JupyterLab: {address}")
+            with Live(console=console, refresh_per_second=2, transient=False) as live:
+                while not stop.wait(1):
+                    run.check()
+                    live.update(_picture(run, address))
+            console.print("Stopping; storing the last records …")
+            summary = run.end()
+            console.print(
+                f"{summary.produced:,} records produced, {summary.stored:,} stored, "
+                f"{summary.dead_letters:,} dead letters, {summary.duplicates} duplicates."
+            )
+        finally:
+            if jupyter is not None:
+                processes.stop_process(psutil.Process(jupyter.pid), seconds=JUPYTER_STOP_SECONDS)
+            run.abandon()
+            stack.down()
+
+
+def _picture(run: Run, jupyter_address: str) -> Group:
+    """What is running and what has arrived."""
+    counts = run._counts()
+    servers = Table(title="Market Stream Lab (Ctrl-C stops all of it)", show_header=False)
+    servers.add_row("JupyterLab", jupyter_address)
+    servers.add_row("Kafka", kafka_server.bootstrap_servers())
+    servers.add_row("PostgreSQL", f"{processes.HOST}:{postgres_server.port()}, database {db_utils.DATABASE}")
+    servers.add_row("stored", f"{counts['stored']:,} ticks, {counts['dead_letters']:,} dead letters")
+    servers.add_row("memory", f"{run.memory_mb.get('total', 0):,} MB at most so far")
+    prices = Table("symbol", "price", "event time (UTC)")
+    with db_utils.cursor() as cursor:
+        cursor.execute("SELECT symbol, currency, price, event_time FROM latest_prices ORDER BY asset_class, symbol")
+        for symbol, currency, price, event_time in cursor.fetchall():
+            prices.add_row(symbol, f"{price.normalize():f} {currency}", f"{event_time:%Y-%m-%d %H:%M:%S}")
+    return Group(servers, prices)
+
+
+def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
+    """Start JupyterLab on loopback, its files below `.lab`; the process and the address to open.
+
+    Raises:
+        LabError: it does not answer in time.
+    """
+    port = processes.choose_port("jupyter", settings().jupyter_port)
+    folder = settings().state_dir / "jupyter"
+    token = secrets.token_urlsafe(16)
+    environment = {
+        "JUPYTER_TOKEN": token,  # in the environment, where the process list does not show it
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "npm_config_cache": str(folder / "npm"),  # jupyter-lsp asks npm, which would log into the home folder
+    }
+    overrides = folder / "config" / "labconfig" / "default_setting_overrides.json"
+    overrides.parent.mkdir(parents=True, exist_ok=True)
+    overrides.write_text(json.dumps(JUPYTER_OVERRIDES))
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--port-retries=0"]
+    command += [f"--ServerApp.ip={processes.HOST}", f"--ServerApp.root_dir={ROOT}", "--allow-root"]
+    log = settings().logs_dir / "jupyter.log"
+    started = processes.spawn(command, log, env=environment, cwd=ROOT)
+    processes.write_record("jupyter", processes.Record(started.pid, port, settings().jupyter_port))
+    address = f"http://{processes.HOST}:{port}/lab?token={token}"
+    try:
+        wait_until(lambda: _answers(f"http://{processes.HOST}:{port}/api", started), 60, "JupyterLab", every=0.2)
+    except WaitTimeout:
+        started.kill()
+        raise LabError("JupyterLab did not start.", "Look at: lab logs jupyter") from None
+    return started, address
+
+
+def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
+    if process.poll() is not None:
+        raise WaitTimeout("it ended")
+    try:
+        return httpx.get(address, timeout=2, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
