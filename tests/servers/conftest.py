@@ -1,0 +1,134 @@
+"""Real servers for the tests: one stack for the session, emptied between tests, and fresh ones on demand."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from lab_utils import db_utils, kafka_utils, stack
+from lab_utils.settings import ROOT, settings
+from lab_utils.waiting import wait_until
+
+
+@dataclasses.dataclass(frozen=True)
+class Lab:
+    """A lab with its own state folder, used through its command line."""
+
+    state_dir: Path
+    extra: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("LAB_")}
+        return {**clean, "LAB_STATE_DIR": str(self.state_dir), "PYTHONPATH": str(ROOT), **self.extra}
+
+    def with_environment(self, **extra: str) -> "Lab":
+        return dataclasses.replace(self, extra={**self.extra, **extra})
+
+    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run `lab …` to its end."""
+        return subprocess.run(
+            self._command(arguments),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `lab …` in a process group of its own."""
+        return subprocess.Popen(
+            self._command(arguments),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [sys.executable, "-m", "lab_utils.cli", *arguments]
+
+    def processes(self) -> list[psutil.Process]:
+        """What runs for this lab: each command line names its state folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if any(str(self.state_dir) in part for part in process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def clear(self) -> None:
+        """Stop everything, whatever state it is in, and see that nothing is left."""
+        self.run("down")
+        for process in self.processes():
+            process.send_signal(signal.SIGKILL)
+        wait_until(lambda: not self.processes(), 20, f"the processes of {self.state_dir} to end")
+
+
+@pytest.fixture
+def fresh_lab(tmp_path: Path) -> Iterator[Lab]:
+    """A lab that has never been started."""
+    lab = Lab(tmp_path / "lab state")
+    yield lab
+    lab.clear()
+
+
+@pytest.fixture(scope="session")
+def session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One running stack, which this process and its command lines share."""
+    lab = Lab(tmp_path_factory.mktemp("session") / "lab")
+    before = os.environ.get("LAB_STATE_DIR")
+    os.environ["LAB_STATE_DIR"] = str(lab.state_dir)
+    settings.cache_clear()
+    stack.up()
+    yield lab
+    lab.clear()
+    if before is None:
+        del os.environ["LAB_STATE_DIR"]
+    else:
+        os.environ["LAB_STATE_DIR"] = before
+    settings.cache_clear()
+
+
+@pytest.fixture
+def running_lab(session_lab: Lab) -> Lab:
+    """The session's stack with empty topics, tables and checkpoints."""
+    from lab_utils.streaming.pipeline import remove_checkpoints
+
+    with kafka_utils.admin() as client:
+        present = [topic for topic in client.list_topics() if not topic.startswith("__")]
+        if present:
+            client.delete_topics(present)
+        wait_until(lambda: not set(client.list_topics()) & set(present), 20, "the topics to be deleted")
+    kafka_utils.ensure_topics()
+    with db_utils.cursor("lab_owner") as cursor:
+        cursor.execute(
+            "TRUNCATE crypto_data, stock_data, candles_1m, dead_letters, stream_commits, stream_topics;"
+            "UPDATE candle_watermark SET watermark = '-infinity', late_ticks = 0"
+        )
+    remove_checkpoints()
+    return session_lab
+
+
+@pytest.fixture(scope="session")
+def spark(session_lab: Lab) -> Iterator[Any]:
+    """The session's Spark, in this process."""
+    del session_lab
+    from lab_utils.streaming.session import get_spark
+
+    session = get_spark("tests")
+    yield session
+    session.stop()

@@ -1,0 +1,178 @@
+"""`lab start` as a user runs it: the whole pipeline as processes, its summary, and every way in which it may end."""
+
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from lab_utils.waiting import wait_until
+from tests.servers.conftest import Lab
+from tests.servers.records import SAMPLES, at, tick_json
+
+PARTS = {"stream": "stream", "producers": "produce", "kafka": "kafka.Kafka"}
+
+
+@pytest.fixture(scope="module")
+def module_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One lab for this file; each test leaves it without a running process."""
+    lab = Lab(tmp_path_factory.mktemp("start") / "lab")
+    yield lab
+    lab.clear()
+
+
+@pytest.fixture
+def stopped_lab(module_lab: Lab) -> Iterator[Lab]:
+    assert module_lab.processes() == []
+    yield module_lab
+    module_lab.clear()
+
+
+def running(lab: Lab, part: str) -> list[psutil.Process]:
+    """The processes of one part of the pipeline."""
+    return [process for process in lab.processes() if PARTS[part] in process.cmdline()]
+
+
+def rows(lab: Lab) -> int:
+    """How many rows of ticks the database has; 0 while it is not there."""
+    count = "import lab_utils.db_utils as d\nwith d.cursor() as c: c.execute('SELECT count(*) FROM ticks'); print(*c.fetchone())"
+    done = subprocess.run(
+        [sys.executable, "-c", count], env=lab.environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    return int(done.stdout or 0)
+
+
+def await_part(lab: Lab, start: "subprocess.Popen[str]", part: str) -> psutil.Process:
+    """Wait until a part runs; fail at once when `lab start` has ended."""
+    wait_until(lambda: start.poll() is not None or running(lab, part), 90, f"{part} to run", every=0.2)
+    assert start.poll() is None, start.communicate()
+    return running(lab, part)[0]
+
+
+def await_rows(lab: Lab, start: "subprocess.Popen[str]") -> None:
+    wait_until(lambda: start.poll() is not None or rows(lab), 120, "the first rows", every=0.5)
+    assert start.poll() is None, start.communicate()
+
+
+def complete(printed: str) -> dict[str, Any]:
+    """The summary, which must say that each record is stored once."""
+    summary: dict[str, Any] = json.loads(printed)
+    assert summary["stored"] + summary["dead_letters"] == summary["produced"] == summary["acknowledged"] > 0
+    assert (summary["undelivered"], summary["duplicates"], summary["complete"]) == (0, 0, True)
+    return summary
+
+
+def test_a_run_of_some_seconds_stores_each_tick_once_and_leaves_nothing_running(stopped_lab: Lab) -> None:
+    done = stopped_lab.run("start", "--for", "8", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = complete(done.stdout)
+    assert summary["dead_letters"] == 0
+    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
+    assert 0 < summary["seconds_to_first_row"] < 60  # 30 s on a machine that does nothing else
+    assert {"kafka", "postgres", "stream", "producer_crypto", "producer_stocks"} < set(summary["memory_mb"])
+    assert summary["memory_mb"]["total"] < 2500
+    assert stopped_lab.processes() == []
+
+
+def test_servers_that_ran_before_run_on_and_a_bad_line_is_a_dead_letter(stopped_lab: Lab, tmp_path: Path) -> None:
+    feed = tmp_path / "my ticks.jsonl"
+    feed.write_bytes(tick_json() + b"\nrubbish\n" + tick_json(event_time=at(1), price="0.000000000000000001") + b"\n")
+    stopped_lab.run("up")
+    broker = running(stopped_lab, "kafka")
+    done = stopped_lab.run("start", "--for", "2", "--feed", f"file:{feed}", "--speed", "max", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = complete(done.stdout)
+    assert (summary["stored"], summary["dead_letters"]) == (2, 1)
+    assert running(stopped_lab, "kafka") == broker
+    assert not running(stopped_lab, "stream")
+
+
+def test_ctrl_c_ends_a_run_early_with_a_whole_summary(stopped_lab: Lab) -> None:
+    start = stopped_lab.begin("start", "--for", "600", "--json")
+    await_rows(stopped_lab, start)
+    os.killpg(start.pid, signal.SIGINT)
+    printed, complaints = start.communicate(timeout=120)
+    assert start.returncode == 130, complaints
+    complete(printed)
+    assert "Traceback" not in complaints
+    assert stopped_lab.processes() == []
+
+
+def test_ctrl_c_while_the_servers_start_leaves_nothing_running(stopped_lab: Lab) -> None:
+    start = stopped_lab.begin("start", "--for", "600", "--json")
+    await_part(stopped_lab, start, "stream")
+    os.killpg(start.pid, signal.SIGINT)
+    _, complaints = start.communicate(timeout=120)
+    assert start.returncode == 130, complaints
+    assert "Traceback" not in complaints
+    assert stopped_lab.processes() == []
+
+
+def test_a_part_that_dies_ends_the_run_in_one_sentence(stopped_lab: Lab) -> None:
+    start = stopped_lab.begin("start", "--for", "600", "--json")
+    await_part(stopped_lab, start, "producers").kill()
+    printed, complaints = start.communicate(timeout=120)
+    assert (start.returncode, printed) == (1, "")
+    assert re.search(r"Error: producer_(crypto|stocks) ended: .*\nIts log: lab logs producer_", complaints)
+    assert "Traceback" not in complaints
+    assert stopped_lab.processes() == []
+
+
+def test_a_second_start_is_refused_and_what_a_killed_one_left_is_cleared_away(stopped_lab: Lab) -> None:
+    first = stopped_lab.begin("start", "--for", "600", "--json")
+    await_rows(stopped_lab, first)
+    second = stopped_lab.run("start", "--for", "1")
+    assert second.returncode == 1
+    assert "The pipeline runs already in this checkout." in second.stderr
+    first.kill()
+    first.communicate()
+    assert running(stopped_lab, "stream")
+    assert running(stopped_lab, "producers")
+    done = stopped_lab.run("start", "--for", "2", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    complete(done.stdout)
+    down = stopped_lab.run("down")
+    assert (down.returncode, stopped_lab.processes()) == (0, [])
+
+
+def test_a_start_without_a_time_limit_brings_jupyterlab_and_ctrl_c_stops_all(stopped_lab: Lab) -> None:
+    start = stopped_lab.begin("start")
+    assert start.stdout is not None
+    address = ""
+    for line in start.stdout:
+        if found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\S+", line):
+            address = found.group()
+            break
+    assert address
+    children = psutil.Process(start.pid).children()
+    (jupyter,) = (process for process in children if "jupyterlab" in process.cmdline())
+    assert httpx.get(address, follow_redirects=True, trust_env=False).status_code == httpx.codes.OK
+    assert httpx.get(address.partition("token=")[0], trust_env=False).status_code != httpx.codes.OK
+    assert address.partition("token=")[2] not in " ".join(jupyter.cmdline())
+    os.killpg(start.pid, signal.SIGINT)
+    printed, complaints = start.communicate(timeout=120)
+    assert start.returncode == 130, complaints
+    found = re.search(r"([\d,]+) records produced, ([\d,]+) stored, 0 dead letters, 0 duplicates", printed)
+    assert found
+    assert found.group(1) == found.group(2)
+    assert stopped_lab.processes() == []
+    assert not jupyter.is_running()
+
+
+@pytest.mark.parametrize("name", ["crypto_ticks.jsonl.gz", "stock_ticks.jsonl.gz"])
+def test_a_recording_of_one_kind_is_replayed_by_its_producer_alone(stopped_lab: Lab, tmp_path: Path, name: str) -> None:
+    with gzip.open(SAMPLES / name) as lines:
+        (tmp_path / "some.jsonl").write_bytes(b"".join(line for line, _ in zip(lines, range(50), strict=False)))
+    feed = f"file:{tmp_path / 'some.jsonl'}"
+    done = stopped_lab.run("start", "--for", "1", "--feed", feed, "--speed", "max", "--now", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert complete(done.stdout)["stored"] == 50
