@@ -4,14 +4,17 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lab_utils.settings import settings
+from lab_utils.waiting import wait_until
 from tests.servers.conftest import Lab
 
 Ended = subprocess.CompletedProcess[str]
@@ -53,6 +56,24 @@ def test_a_wrong_command_line_is_answered_with_where_to_look(idle_lab: Lab, comm
     assert done.returncode == 2
     assert words in complaint(done)
     assert done.stderr.endswith("See: lab --help\n")
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_without_a_traceback(idle_lab: Lab) -> None:
+    lab = subprocess.Popen(
+        [Path(sys.executable).with_name("lab"), "doctor"],
+        env=idle_lab.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    loading = psutil.Process(lab.pid)
+    wait_until(
+        lambda: any("pydantic_core" in mapped.path for mapped in loading.memory_maps()), 60, "lab to load", every=0.01
+    )
+    lab.send_signal(signal.SIGINT)
+    printed, complaints = lab.communicate(timeout=60)
+    assert (lab.returncode, printed + complaints) == (-signal.SIGINT, "")
 
 
 def test_lab_alone_shows_the_help(idle_lab: Lab) -> None:

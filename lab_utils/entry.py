@@ -1,0 +1,12 @@
+"""The program `lab`: until the command line is loaded, Ctrl-C ends it at once and not with a traceback of imports."""
+
+import signal
+
+
+def main() -> int:
+    """Load the command line and run it; the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from lab_utils import cli
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return cli.main()
