@@ -97,8 +97,9 @@ def csv_line(record: Any) -> tuple[str, str]:
                 return "dead_letters", _dead_letter_line(record, place, str(error))
             fields = ("" if value is None else str(value) for value in tick.model_dump().values())
             return asset.table, f"{','.join(fields)},{place}\n"
-    sent = next((value.decode(errors="replace") for name, value in record.headers if name == "reason"), None)
-    return "dead_letters", _dead_letter_line(record, place, sent or "dead letter without a reason")
+    sent = next((value for name, value in record.headers if name == "reason"), None)
+    reason = "dead letter without a reason" if sent is None else sent.decode(errors="replace")
+    return "dead_letters", _dead_letter_line(record, place, reason)
 
 
 def _dead_letter_line(record: Any, place: str, reason: str) -> str:
