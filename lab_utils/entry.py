@@ -1,6 +1,7 @@
 """The program `lab`: until the command line is loaded, Ctrl-C ends it at once and not with a traceback of imports."""
 
 import signal
+import sys
 
 
 def main() -> int:
@@ -10,3 +11,7 @@ def main() -> int:
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

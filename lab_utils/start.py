@@ -30,6 +30,7 @@ from lab_utils.ticks import ASSETS
 from lab_utils.waiting import WaitTimeout, wait_until
 
 STREAM_START_SECONDS = 120
+FIRST_TICK_SECONDS = 60
 DRAIN_SECONDS = 120
 PRODUCER_STOP_SECONDS = 45
 STREAM_STOP_SECONDS = 30
@@ -160,6 +161,24 @@ class Run:
             arguments += ["--now"] * self.job.shift_to_now + ["--repeat"] * self.job.repeat
             kind = PRODUCER_KINDS[name]
             self.producers.append(Child(f"producer_{kind}", "produce", kind, *arguments))
+
+    def await_ticks(self, stop: Stop) -> None:
+        """Wait until the producers have loaded and the first tick is in Kafka.
+
+        Raises:
+            LabError: a part failed, or no tick came.
+        """
+
+        def flows() -> bool:
+            self.check()
+            return stop.is_set() or any(self._gained().values())
+
+        try:
+            wait_until(flows, FIRST_TICK_SECONDS, "the first tick", every=0.2)
+        except WaitTimeout:
+            raise LabError(
+                f"No tick reached Kafka within {FIRST_TICK_SECONDS} s.", "Look at: lab logs producer_crypto"
+            ) from None
 
     def check(self) -> None:
         """See that every part still works, and note how much memory each takes.
@@ -343,6 +362,7 @@ def run_for(job: Job, seconds: float, console: Console) -> tuple[Summary, bool]:
         try:
             console.print("Starting Kafka, PostgreSQL and Spark …")
             run.begin()
+            run.await_ticks(stop)
             console.print(f"Ticks are flowing for {seconds:g} s …")
             _watch(run, stop, seconds)
             console.print("Storing the last records …")

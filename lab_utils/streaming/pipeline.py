@@ -248,9 +248,9 @@ def explained(name: str, text: str) -> LabError:
             "(retention, or a topic that was deleted and created again).",
             "Empty topics, checkpoints and tables together: lab reset",
         )
-    # The last line of a Python traceback, which stands in the middle of the JVM's; else what the JVM says first.
-    python_errors = re.findall(r"^(?:\w+\.)*\w+: .+$", text, re.MULTILINE)
-    reason = python_errors[-1] if "Traceback" in text and python_errors else text.strip().splitlines()[0]
+    # What ends a Python traceback, which stands in the middle of the JVM's; else what the JVM says first.
+    python_errors = re.findall(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+(\S.*)", text)
+    reason = python_errors[-1] if python_errors else text.strip().splitlines()[0]
     return LabError(f"The query {name} failed: {reason[:300]}.", "See `lab logs stream` and `lab status`.")
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +58,23 @@ class Lab:
         )
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
-        return [sys.executable, "-m", "lab_utils.cli", *arguments]
+        return [sys.executable, "-m", "lab_utils.entry", *arguments]
 
     def processes(self) -> list[psutil.Process]:
         """What runs for this lab: each command line names its state folder."""
-        found = []
+        return list(self.command_lines())
+
+    def command_lines(self) -> dict[psutil.Process, list[str]]:
+        """What runs for this lab, with its arguments: asked for later, a process may have ended."""
+        found = {}
         for process in psutil.process_iter():
-            try:
-                if any(str(self.state_dir) in part for part in process.cmdline()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+            with suppress(psutil.Error):
+                found[process] = process.cmdline()
+        return {
+            process: arguments
+            for process, arguments in found.items()
+            if any(str(self.state_dir) in part for part in arguments)
+        }
 
     def clear(self) -> None:
         """Stop everything, whatever state it is in, and see that nothing is left."""
@@ -76,6 +82,14 @@ class Lab:
         for process in self.processes():
             process.send_signal(signal.SIGKILL)
         wait_until(lambda: not self.processes(), 20, f"the processes of {self.state_dir} to end")
+
+
+def is_loading(process: "subprocess.Popen[str]") -> bool:
+    """Whether Python itself is up and imports the lab (or is past that): from then on Ctrl-C is the lab's affair."""
+    try:
+        return any("pydantic_core" in mapped.path for mapped in psutil.Process(process.pid).memory_maps())
+    except psutil.Error:
+        return False
 
 
 @pytest.fixture

@@ -48,10 +48,10 @@ def test_after_spark_it_changes_no_row(running_lab: Lab, spark: SparkSession) ->
 
 
 def test_a_consumer_that_is_killed_loses_and_doubles_nothing(running_lab: Lab) -> None:
-    records = send(sample_messages(15_000))
+    records = send(sample_messages(6_000))
     consumer = running_lab.begin("consume")
     try:
-        wait_until(lambda: contents().row_count or consumer.poll() is not None, 60, "the first rows", every=0.1)
+        wait_until(lambda: contents().row_count or consumer.poll() is not None, 200, "the first rows", every=0.1)
     finally:
         consumer.kill()
         consumer.communicate()
@@ -64,7 +64,7 @@ def test_a_consumer_that_is_killed_loses_and_doubles_nothing(running_lab: Lab) -
 def test_a_stopped_consumer_has_stored_what_it_says(running_lab: Lab, number: signal.Signals, code: int) -> None:
     records = send(sample_messages(100))
     consumer = running_lab.begin("consume", "--json")
-    wait_until(lambda: contents().row_count == len(records), 60, "all rows")
+    wait_until(lambda: contents().row_count == len(records), 200, "all rows")
     os.killpg(consumer.pid, number)
     printed, complaints = consumer.communicate(timeout=60)
     assert consumer.returncode == code, complaints

@@ -10,12 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lab_utils.settings import settings
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab
+from tests.servers.conftest import Lab, is_loading
 
 Ended = subprocess.CompletedProcess[str]
 
@@ -67,10 +66,7 @@ def test_ctrl_c_while_the_program_loads_ends_it_without_a_traceback(idle_lab: La
         text=True,
         start_new_session=True,
     )
-    loading = psutil.Process(lab.pid)
-    wait_until(
-        lambda: any("pydantic_core" in mapped.path for mapped in loading.memory_maps()), 60, "lab to load", every=0.01
-    )
+    wait_until(lambda: is_loading(lab), 60, "lab to load", every=0.01)
     lab.send_signal(signal.SIGINT)
     printed, complaints = lab.communicate(timeout=60)
     assert (lab.returncode, printed + complaints) == (-signal.SIGINT, "")

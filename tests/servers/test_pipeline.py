@@ -138,7 +138,7 @@ def test_the_queries_go_on_after_a_server_was_killed_and_started_again(
 ) -> None:
     records = send(sample_messages(200))
     with running_pipeline(spark) as queries:
-        wait_until(lambda: queries.done() or contents().row_count, 60, "the first rows")
+        wait_until(lambda: queries.done() or contents().row_count, 200, "the first rows")
         process = server.process()
         assert process is not None
         process.kill()
@@ -146,7 +146,7 @@ def test_the_queries_go_on_after_a_server_was_killed_and_started_again(
         server.start()
         records |= send(sample_messages(200, skip=200))
         wanted = expected(records)
-        wait_until(lambda: queries.done() or contents() == wanted, 90, "all records in their tables", every=0.3)
+        wait_until(lambda: queries.done() or contents() == wanted, 200, "all records in their tables", every=0.3)
     assert contents() == wanted
 
 
@@ -155,7 +155,7 @@ def test_a_stream_that_is_killed_loses_and_doubles_nothing_and_times_are_utc(run
     records = send([*awkward_messages(), *sample_messages(500)])
     stream = lab.begin("stream")
     try:
-        wait_until(lambda: contents().row_count or stream.poll() is not None, 90, "the first rows", every=0.2)
+        wait_until(lambda: contents().row_count or stream.poll() is not None, 200, "the first rows", every=0.2)
         records |= send(sample_messages(500, skip=500))
     finally:
         stream.kill()

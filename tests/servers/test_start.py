@@ -35,11 +35,12 @@ def stopped_lab(module_lab: Lab) -> Iterator[Lab]:
     assert module_lab.processes() == []
     yield module_lab
     module_lab.clear()
+    module_lab.run("reset", "--yes")
 
 
 def running(lab: Lab, part: str) -> list[psutil.Process]:
     """The processes of one part of the pipeline."""
-    return [process for process in lab.processes() if PARTS[part] in process.cmdline()]
+    return [process for process, arguments in lab.command_lines().items() if PARTS[part] in arguments]
 
 
 def rows(lab: Lab) -> int:
@@ -53,13 +54,13 @@ def rows(lab: Lab) -> int:
 
 def await_part(lab: Lab, start: "subprocess.Popen[str]", part: str) -> psutil.Process:
     """Wait until a part runs; fail at once when `lab start` has ended."""
-    wait_until(lambda: start.poll() is not None or running(lab, part), 90, f"{part} to run", every=0.2)
+    wait_until(lambda: start.poll() is not None or running(lab, part), 200, f"{part} to run", every=0.2)
     assert start.poll() is None, start.communicate()
     return running(lab, part)[0]
 
 
 def await_rows(lab: Lab, start: "subprocess.Popen[str]") -> None:
-    wait_until(lambda: start.poll() is not None or rows(lab), 120, "the first rows", every=0.5)
+    wait_until(lambda: start.poll() is not None or rows(lab), 200, "the first rows", every=0.5)
     assert start.poll() is None, start.communicate()
 
 
