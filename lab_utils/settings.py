@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAST_PORT = 65_400
 """The last one to begin with: when it is taken the next ones are tried, and Kafka takes two."""
+
+
+SYMBOLS = r"^[A-Za-z0-9.:_-]{1,20}(,[A-Za-z0-9.:_-]{1,20}){0,49}$"
 
 
 class Settings(BaseSettings):
@@ -28,6 +32,8 @@ class Settings(BaseSettings):
     postgres_port: int = Field(5432, ge=1024, le=LAST_PORT, description="First port tried for PostgreSQL.")
     jupyter_port: int = Field(8888, ge=1024, le=LAST_PORT, description="First port tried for JupyterLab.")
 
+    exchange_port: int = Field(8700, ge=1024, le=LAST_PORT, description="First port tried for the local exchange.")
+
     kafka_heap_mb: int = Field(384, ge=256, description="Java heap of the broker.")
     spark_memory_mb: int = Field(768, ge=512, description="Java heap of the Spark driver.")
     spark_cores: int = Field(2, ge=1, description="Task slots of local Spark; also the shuffle partitions.")
@@ -35,6 +41,26 @@ class Settings(BaseSettings):
     owner_password: SecretStr | None = Field(None, description="Password of lab_owner, else generated.")
     writer_password: SecretStr | None = Field(None, description="Password of lab_writer, else generated.")
     reader_password: SecretStr | None = Field(None, description="Password of lab_reader, else generated.")
+
+    cryptocompare_api_key: SecretStr | None = Field(None, description="Key of CryptoCompare (CoinDesk Data), paid.")
+    finnhub_api_key: SecretStr | None = Field(None, description="Key of Finnhub, free.")
+    exchange_api_key: SecretStr | None = Field(None, description="Key of the local exchange, else generated.")
+
+    crypto_source: Literal["cryptocompare", "coindesk", "finnhub"] = Field(
+        "cryptocompare", description="API that coins are read from."
+    )
+    stock_source: Literal["quotes", "trades"] = Field("quotes", description="What of Finnhub shares are read from.")
+    crypto_symbols: str = Field("BTC,ETH,SOL,XRP,ADA", pattern=SYMBOLS, description="Coins to ask for.")
+    stock_symbols: str = Field("AAPL,MSFT,GOOG,AMZN,TSLA", pattern=SYMBOLS, description="Shares to ask for.")
+    poll_seconds: float | None = Field(
+        None, gt=0, le=3600, description="Seconds between two polls, else 1 at the exchange and 10 at the real APIs."
+    )
+    http_seconds: float = Field(5, gt=0, le=60, description="How long an API may take to answer.")
+
+    kafka_patience_seconds: int = Field(
+        600, ge=60, description="How long a producer keeps a record that Kafka has not acknowledged."
+    )
+    producer_buffer_mb: int = Field(32, ge=1, description="How much a producer holds before it stops reading its feed.")
 
     @property
     def logs_dir(self) -> Path:
