@@ -5,6 +5,7 @@ options.
 """
 
 import sys
+import threading
 from collections.abc import Callable, Iterable
 
 from lab_utils.feeds.file_feed import Rejected
@@ -12,9 +13,13 @@ from lab_utils.producers.delivery import Delivery, deliver
 from lab_utils.ticks import STOCKS, Tick
 
 
-def produce(feed: Iterable[Tick | Rejected], on_progress: Callable[[Delivery], None] | None = None) -> Delivery:
+def produce(
+    feed: Iterable[Tick | Rejected],
+    on_progress: Callable[[Delivery], None] | None = None,
+    stopped: threading.Event | None = None,
+) -> Delivery:
     """Send the ticks of `feed` to the topic of shares; returns when each is acknowledged or given up."""
-    return deliver(STOCKS, feed, on_progress)
+    return deliver(STOCKS, feed, on_progress, stopped)
 
 
 if __name__ == "__main__":
