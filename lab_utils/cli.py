@@ -42,6 +42,13 @@ SAMPLES = ROOT / "data_samples"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 
 
+FAULT = typer.Option(
+    "--fault",
+    help="The exchange does wrong, as in 429:0.05 or finnhub.quote=timeout:0.02; can be given again. "
+    "Kinds: lab exchange --help.",
+)
+
+
 class Kind(enum.StrEnum):
     """What a producer sends."""
 
@@ -64,8 +71,9 @@ def _configure(
         stream=sys.stderr,
     )
     logging.Formatter.converter = time.gmtime
-    for library in ("kafka", "py4j"):
-        # A broker that is away makes kafka-python log each attempt; what matters is reported by the commands.
+    for library in ("kafka", "py4j", "httpx", "httpcore", "websockets"):
+        # A broker that is away makes kafka-python log each attempt; what matters is reported by the commands. The
+        # clients of the market APIs would log addresses and headers, and in one of them stands the key.
         logging.getLogger(library).setLevel(logging.ERROR)
 
 
@@ -73,10 +81,11 @@ def _configure(
 def start(
     feed: Annotated[
         str | None,
-        typer.Option(help="file:PATH, a recording or a folder of two. Default: the simulated hour."),
+        typer.Option(help="exchange (default), live, or file:PATH: a recording or a folder of two."),
     ] = None,
-    speed: Annotated[str, typer.Option(help="1 as recorded, N times faster, or max.")] = "1",
-    now: Annotated[bool, typer.Option("--now", help="Shift event times so that the first tick is now.")] = False,
+    speed: Annotated[str, typer.Option(help="1 as recorded, N times faster, or max (files only).")] = "1",
+    now: Annotated[bool, typer.Option("--now", help="Files: shift event times so that the first tick is now.")] = False,
+    faults: Annotated[list[str] | None, FAULT] = None,
     seconds: Annotated[
         float | None,
         typer.Option("--for", min=1, help="Run that long without JupyterLab, then print a summary."),
@@ -84,10 +93,12 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Everything: servers, topics, tables, both producers, the Spark queries, JupyterLab."""
+    from lab_utils.feeds.sources import EXCHANGE, LIVE
     from lab_utils.start import Job, run_for, run_live
 
-    path = _feed_path(feed) if feed else SAMPLES
-    job = Job(path, _speed(speed), shift_to_now=now or feed is None, repeat=feed is None)
+    feed = feed or EXCHANGE
+    path = None if feed in {EXCHANGE, LIVE} else _feed_path(feed)
+    job = Job(path or feed, _speed(speed), shift_to_now=now, faults=tuple(faults or ()))
     if seconds is None:
         run_live(job, out)
         raise typer.Exit(INTERRUPTED)
@@ -161,7 +172,7 @@ def status(as_json: Json = False) -> None:
 
 @app.command()
 def logs(
-    name: Annotated[str, typer.Argument(help="kafka, postgres, stream, producer_crypto, producer_stocks, jupyter.")],
+    name: Annotated[str, typer.Argument(help="kafka, postgres, stream, producer_crypto, exchange, jupyter, …")],
     lines: Annotated[int, typer.Option("-n", min=1, help="How many lines.")] = 40,
 ) -> None:
     """Print the end of a log."""
@@ -210,7 +221,10 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
 @app.command()
 def produce(
     kind: Annotated[Kind, typer.Argument(help="Which topic: crypto_topic or stock_topic.")],
-    feed: Annotated[str | None, typer.Option(help="file:PATH. Default: the simulated hour, from now on.")] = None,
+    feed: Annotated[
+        str | None,
+        typer.Option(help="exchange, live, or file:PATH. Default: the file of the simulated hour, from now on."),
+    ] = None,
     columns: Annotated[
         str | None, typer.Option(help="CSV: tick field = column, as in event_time=timestamp_ms,price=price.")
     ] = None,
@@ -223,25 +237,27 @@ def produce(
     as_json: Json = False,
 ) -> None:
     """Feed → Kafka. Ends with the feed, or with Ctrl-C; then says what the broker acknowledged."""
-    from lab_utils.feeds import file_feed
+    from lab_utils.feeds import file_feed, sources
     from lab_utils.producers import producer_crypto, producer_stocks
     from lab_utils.signals import stop_on_signals
     from lab_utils.ticks import CRYPTO, STOCKS
 
     asset, producer = (CRYPTO, producer_crypto) if kind is Kind.crypto else (STOCKS, producer_stocks)
-    path = _feed_path(feed) if feed else SAMPLES
-    if path.is_dir():
-        path = file_feed.feed_files(path).get(asset.name, path)
-    given = {"symbol": symbol, "currency": currency, "source": source}
-    constants = {name: value for name, value in given.items() if value is not None}
-    recording: Recording = file_feed.Recording(path, file_feed.parse_columns(columns), constants)
-    file_feed.check_recording(recording, asset)
-    pace = _speed(speed)
     with stop_on_signals() as stop:
-        ticks = file_feed.replay(
-            recording, asset, speed=pace, shift_to_now=now or feed is None, repeat=repeat, stopped=stop
-        )
-        delivery = producer.produce(ticks, _progress(asset.topic))
+        if feed in {sources.EXCHANGE, sources.LIVE}:
+            ticks = sources.read_feed(feed, asset, stop)
+        else:
+            path = _feed_path(feed) if feed else SAMPLES
+            if path.is_dir():
+                path = file_feed.feed_files(path).get(asset.name, path)
+            given = {"symbol": symbol, "currency": currency, "source": source}
+            constants = {name: value for name, value in given.items() if value is not None}
+            recording: Recording = file_feed.Recording(path, file_feed.parse_columns(columns), constants)
+            file_feed.check_recording(recording, asset)
+            ticks = file_feed.replay(
+                recording, asset, speed=_speed(speed), shift_to_now=now or feed is None, repeat=repeat, stopped=stop
+            )
+        delivery = producer.produce(ticks, _progress(asset.topic), stop)
     if as_json:
         print(json.dumps(delivery.as_dict()))
     else:
@@ -256,6 +272,43 @@ def produce(
         )
     if stop.interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def exchange(
+    speed: Annotated[str, typer.Option(help="1 as recorded, or N times faster.")] = "1",
+    seed: Annotated[int, typer.Option(min=0, help="Decides the faults, and where in the hour the market opens.")] = 0,
+    faults: Annotated[list[str] | None, FAULT] = None,
+    for_start: Annotated[bool, typer.Option("--for-start", help="A part of lab start.", hidden=True)] = False,
+    as_json: Json = False,
+) -> None:
+    """The market on this machine: the APIs of CryptoCompare and Finnhub, with simulated prices. Ctrl-C ends it.
+
+    Faults are one of 429, 429-text, 401, 403, 500, 503, unknown, html, empty, cut, zero, stale, timeout, reset, and for
+    the WebSocket ping, error, close; each with a rate from 0 to 1, everywhere or at one endpoint. They can be
+    switched while it runs: GET and POST /control/faults. What was served: GET /control/stats.
+    """
+    from lab_utils.feeds.exchange import server
+    from lab_utils.feeds.exchange.faults import parse_fault
+    from lab_utils.signals import stop_on_signals
+
+    del for_start  # is there to be seen on the command line
+    wanted = [parse_fault(text) for text in faults or ()]
+    pace = _exchange_speed(_speed(speed))
+    with stop_on_signals() as stop:
+        made = server.make_exchange(speed=pace, seed=seed, faults=wanted)
+        served = server.run(made, stop, lambda address: err.print(f"The exchange listens at http://{address}"))
+    print(json.dumps(served)) if as_json else out.print(
+        f"{sum(served['answers'].values()):,} good answers with {served['ticks']:,} different ticks."
+    )
+    if stop.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _exchange_speed(speed: float | None) -> float:
+    if speed is None:
+        raise LabError("The exchange has no speed max.", "Give a number, as in --speed 10.")
+    return speed
 
 
 def _progress(topic: str) -> Any:
@@ -330,7 +383,7 @@ def stream(
 def _feed_path(feed: str) -> Path:
     scheme, _, path = feed.partition(":")
     if scheme != "file" or not path:
-        raise LabError(f"The feed {feed!r} is unknown.", "Use file:PATH, with the path of a recording.")
+        raise LabError(f"The feed {feed!r} is unknown.", "Use exchange, live, or file:PATH of a recording.")
     return Path(path).expanduser()
 
 

@@ -21,6 +21,9 @@ from rich.table import Table
 
 from lab_utils import db_utils, kafka_utils, stack
 from lab_utils.errors import LabError
+from lab_utils.feeds import sources
+from lab_utils.feeds.exchange import place
+from lab_utils.feeds.exchange.faults import parse_fault
 from lab_utils.feeds.file_feed import Recording, check_recording, feed_files
 from lab_utils.servers import kafka_server, postgres_server, processes
 from lab_utils.servers.jars import fetch_jars
@@ -35,6 +38,8 @@ DRAIN_SECONDS = 120
 PRODUCER_STOP_SECONDS = 45
 STREAM_STOP_SECONDS = 30
 JUPYTER_STOP_SECONDS = 10
+EXCHANGE_START_SECONDS = 60
+EXCHANGE_STOP_SECONDS = 15
 JUPYTER_OVERRIDES = {
     # The lab works offline, and the first thing to see is not a question about news.
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
@@ -45,12 +50,14 @@ PRODUCER_KINDS = {"crypto": "crypto", "stock": "stocks"}
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What to replay, and how."""
+    """Where the ticks come from, and how."""
 
-    feed: Path
+    feed: Path | str
+    """The path of recordings, or `exchange`, or `live`."""
     speed: float | None
     shift_to_now: bool
-    repeat: bool
+    faults: tuple[str, ...] = ()
+    """What the exchange does wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,25 +149,40 @@ class Run:
         self.job = job
         self.asked_at = time.time()
         self.stream = Child("stream", "stream", "--await-servers", str(STREAM_START_SECONDS))
+        self.exchange: Child | None = None
         self.producers: list[Child] = []
         self.first_offsets: dict[tuple[str, int], int] = {}
         self.memory_mb: dict[str, int] = {}
 
     def begin(self) -> None:
         """Start servers (Spark is starting meanwhile), then the producers."""
+        if self.job.feed == sources.EXCHANGE and place.address() is None:
+            self.exchange = self._start_exchange()
         stack.up()
         self.first_offsets = kafka_utils.end_offsets()
+        if self.exchange is not None:
+            exchange = self.exchange
+            wait_until(
+                lambda: exchange.process.poll() is not None or place.address(), EXCHANGE_START_SECONDS, "the exchange"
+            )
+            exchange.check()
+        for kind, arguments in self._producers():
+            self.producers.append(Child(f"producer_{kind}", "produce", kind, *arguments, "--json"))
+
+    def _start_exchange(self) -> Child:
+        faults = [part for fault in self.job.faults for part in ("--fault", fault)]
+        speed = f"{self.job.speed or 1:g}"
+        return Child("exchange", "exchange", "--for-start", "--speed", speed, "--json", *faults)
+
+    def _producers(self) -> Iterator[tuple[str, list[str]]]:
+        """What each producer is called with."""
+        if isinstance(self.job.feed, str):
+            for kind in PRODUCER_KINDS.values():
+                yield kind, ["--feed", self.job.feed]
+            return
         for name, path in feed_files(self.job.feed).items():
-            arguments = [
-                "--feed",
-                f"file:{path.resolve()}",
-                "--speed",
-                str(self.job.speed or "max"),
-                "--json",
-            ]
-            arguments += ["--now"] * self.job.shift_to_now + ["--repeat"] * self.job.repeat
-            kind = PRODUCER_KINDS[name]
-            self.producers.append(Child(f"producer_{kind}", "produce", kind, *arguments))
+            arguments = ["--feed", f"file:{path.resolve()}", "--speed", str(self.job.speed or "max")]
+            yield PRODUCER_KINDS[name], arguments + ["--now"] * self.job.shift_to_now
 
     def await_ticks(self, stop: Stop) -> None:
         """Wait until the producers have loaded and the first tick is in Kafka.
@@ -186,13 +208,16 @@ class Run:
         Raises:
             LabError: a part failed.
         """
-        for child in (self.stream, *self.producers):
+        for child in self._children():
             child.check()
         self._sample_memory()
 
+    def _children(self) -> list[Child]:
+        return [child for child in (*self.producers, self.exchange, self.stream) if child is not None]
+
     def _sample_memory(self) -> None:
         members = {"kafka": kafka_server.process(), "postgres": postgres_server.process()}
-        members |= {child.name: _process(child.process.pid) for child in (self.stream, *self.producers)}
+        members |= {child.name: _process(child.process.pid) for child in self._children()}
         used = {name: processes.resident_bytes(found) // 1_000_000 for name, found in members.items() if found}
         used["lab"] = psutil.Process().memory_info().rss // 1_000_000
         used["total"] = sum(used.values())
@@ -207,6 +232,8 @@ class Run:
         for child in self.producers:
             counts = json.loads(child.stop(PRODUCER_STOP_SECONDS) or "{}")
             delivered = {name: count + counts.get(name, 0) for name, count in delivered.items()}
+        if self.exchange is not None:
+            self.exchange.stop(EXCHANGE_STOP_SECONDS)
         gained = self._gained()
         with suppress(WaitTimeout):  # the summary shows what is missing
             wait_until(lambda: self._is_drained(gained), DRAIN_SECONDS, "the last records", every=0.3)
@@ -290,7 +317,7 @@ class Run:
         """Stop whatever of the run still runs."""
         for child in self.producers:
             child.process.terminate()
-        for child in (*self.producers, self.stream):
+        for child in self._children():
             if child.process.poll() is None:
                 child.stop(PRODUCER_STOP_SECONDS)
 
@@ -328,10 +355,10 @@ def _only_one() -> Iterator[None]:
 def stop_leftovers() -> list[str]:
     """Stop the parts of this checkout's pipeline whose `lab start` is gone; what they were."""
     stopped = []
-    for command in ("produce", "stream"):
+    for command in ("produce", "--for-start", "stream"):
         while (found := processes.find_process("lab_utils.cli", str(settings().state_dir), command)) is not None:
             processes.stop_process(found, seconds=STREAM_STOP_SECONDS)
-            stopped.append(command)
+            stopped.append("exchange" if command == "--for-start" else command)
     jupyter = processes.recorded_process("jupyter", "jupyterlab", f"--ServerApp.root_dir={ROOT}")
     if jupyter is not None:
         processes.stop_process(jupyter, seconds=JUPYTER_STOP_SECONDS)
@@ -340,10 +367,41 @@ def stop_leftovers() -> list[str]:
 
 
 def _check_feed(job: Job) -> None:
-    """See that the feed can be read, before anything starts."""
+    """See that the feed can be read, before anything starts.
+
+    Raises:
+        LabError: a key is missing, a fault is unknown, or a recording cannot be read.
+    """
+    faults = [parse_fault(text) for text in job.faults]
+    if faults and job.feed != sources.EXCHANGE:
+        raise LabError("Only the exchange makes faults on demand.", "Leave --fault out, or use --feed exchange.")
+    if job.feed == sources.LIVE:
+        sources.check_live(*ASSETS)
+        return
+    if job.feed == sources.EXCHANGE:
+        _check_exchange(job)
+        return
     assets = {asset.name: asset for asset in ASSETS}
-    for name, path in feed_files(job.feed).items():
+    for name, path in feed_files(Path(job.feed)).items():
         check_recording(Recording(path), assets[name])
+
+
+def _check_exchange(job: Job) -> None:
+    if job.speed is None:
+        raise LabError("The exchange has no speed max.", "Give a number, as in --speed 10, or a file: --feed file:PATH")
+    running = place.address()
+    if running is not None and "--for-start" not in _arguments(place.process()) and (job.faults or job.speed != 1):
+        raise LabError(
+            f"An exchange runs already, at {running}, and goes its own way.",
+            f"Stop it with Ctrl-C there, or switch its faults: POST http://{running}/control/faults",
+        )
+
+
+def _arguments(process: psutil.Process | None) -> list[str]:
+    try:
+        return [] if process is None else process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def run_for(job: Job, seconds: float, console: Console) -> tuple[Summary, bool]:
