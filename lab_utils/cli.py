@@ -29,6 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Market Stream Lab: market data through Kafka and Spark into PostgreSQL, on this machine.",
 )
+dead_letters_app = typer.Typer(
+    no_args_is_help=True, help="What the producers could not turn into ticks, and its repair."
+)
+app.add_typer(dead_letters_app, name="dead-letters")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -303,6 +307,92 @@ def exchange(
     )
     if stop.interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+@dead_letters_app.command("list")
+def list_dead_letters(
+    each: Annotated[bool, typer.Option("--each", help="One line for each, not for each reason.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for an editor.")] = False,
+) -> None:
+    """The dead letters by reason, with their number and how many were replayed."""
+    from lab_utils import dead_letters
+
+    letters = dead_letters.read_all()
+    done = dead_letters.replayed(letters)
+    if as_json:
+        for letter in letters:
+            print(json.dumps({**letter.as_dict(), "replayed": letter.name in done}, ensure_ascii=False))
+        return
+    if not letters:
+        out.print("There are no dead letters.")
+        return
+    if each:
+        table = Table("name", "time (UTC)", "key", Column("reason", overflow="fold"), "replayed")
+        for letter in letters:
+            key = (letter.key or b"").decode(errors="replace")
+            mark = "yes" if letter.name in done else ""
+            table.add_row(letter.name, f"{letter.time:%Y-%m-%d %H:%M:%S}", _plain(key), _plain(letter.reason), mark)
+    else:
+        table = Table("topic", Column("reason", overflow="fold"), "count", "replayed", "newest")
+        for topic, reason, count, sent, newest in dead_letters.counts(letters, done):
+            table.add_row(topic, _plain(reason), f"{count:,}", f"{sent:,}", newest)
+    out.print(table)
+
+
+@dead_letters_app.command("show")
+def show_dead_letter(
+    name: Annotated[str, typer.Argument(help="As list shows it: TOPIC:PARTITION:OFFSET.")], as_json: Json = False
+) -> None:
+    """One dead letter with its headers and its bytes."""
+    from lab_utils import dead_letters
+
+    (letter,) = dead_letters.find(dead_letters.read_all(), [name])
+    if as_json:
+        print(json.dumps({**letter.as_dict(), "headers": dict(letter.headers)}, ensure_ascii=False))
+        return
+    for header, value in letter.headers.items():
+        out.print(f"{_plain(header)}: {_plain(value)}")
+    out.print(f"key: {_plain((letter.key or b'none').decode(errors='replace'))}")
+    out.print(f"time: {letter.time:%Y-%m-%d %H:%M:%S} UTC")
+    print("(no value)" if letter.raw is None else letter.raw.decode(errors="backslashreplace"))
+
+
+@dead_letters_app.command("replay")
+def replay_dead_letters(
+    names: Annotated[list[str] | None, typer.Argument(help="Which: TOPIC:PARTITION:OFFSET.")] = None,
+    reason: Annotated[str | None, typer.Option(help="All whose reason contains this text.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE; can be given again.")] = None,
+    repairs: Annotated[
+        Path | None, typer.Option("--from", help="A file written by list --json, with the text in raw repaired.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send repaired dead letters to their topic, each once. Exit code 1 when one is still no tick.
+
+    Either name them and say what to set, as in: lab dead-letters replay crypto_topic.dlq:0:12 --set price=1.5
+    or write them to a file (lab dead-letters list --json > bad.jsonl), edit the text in raw, and give it with --from.
+    """
+    from lab_utils import dead_letters
+
+    if sum((bool(names), reason is not None, every, repairs is not None)) != 1:
+        raise LabError("Which dead letters?", "Give their names, or one of --reason TEXT, --all, --from FILE.")
+    wanted_changes = dead_letters.parse_changes(changes or ())
+    repaired = dead_letters.read_repairs(repairs) if repairs is not None else {}
+    letters = dead_letters.read_all()
+    if reason is not None:
+        letters = [letter for letter in letters if reason in letter.reason]
+    elif not every:
+        letters = dead_letters.find(letters, [*(names or ()), *repaired])
+    outcome = dead_letters.replay(letters, wanted_changes, repaired)
+    if as_json:
+        print(json.dumps(outcome.as_dict(), indent=2))
+    else:
+        out.print(f"{len(outcome.sent):,} sent, {len(outcome.already):,} had been replayed before.")
+        for name, why in outcome.no_tick.items():
+            err.print(f"{name} is still no tick: {_plain(why)}")
+    if outcome.no_tick:
+        raise typer.Exit(1)
 
 
 def _exchange_speed(speed: float | None) -> float:

@@ -77,6 +77,8 @@ class Summary:
     """From the producer's clock (`ingest_time`) to the commit that made the row visible."""
     seconds_to_first_row: float | None
     """From asking the servers to start to the first visible row."""
+    served: int | None
+    """Different ticks in the good answers of the run's own exchange; None with another feed."""
     memory_mb: dict[str, int]
     """The largest resident memory seen, by process; `total` is the largest sum at one moment."""
 
@@ -232,8 +234,9 @@ class Run:
         for child in self.producers:
             counts = json.loads(child.stop(PRODUCER_STOP_SECONDS) or "{}")
             delivered = {name: count + counts.get(name, 0) for name, count in delivered.items()}
+        served = None
         if self.exchange is not None:
-            self.exchange.stop(EXCHANGE_STOP_SECONDS)
+            served = json.loads(self.exchange.stop(EXCHANGE_STOP_SECONDS) or "{}").get("ticks")
         gained = self._gained()
         with suppress(WaitTimeout):  # the summary shows what is missing
             wait_until(lambda: self._is_drained(gained), DRAIN_SECONDS, "the last records", every=0.3)
@@ -245,6 +248,7 @@ class Run:
             **self._counts(),
             latency_ms=self._latency(),
             seconds_to_first_row=self._seconds_to_first_row(),
+            served=served,
             memory_mb=self.memory_mb,
         )
 

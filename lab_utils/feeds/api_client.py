@@ -159,7 +159,7 @@ def judged(api: Api, answer: Answer, judge: Judge) -> Found:
     if "html" in answer.content_type or body[:1] == b"<":
         raise MayPassError("an HTML page instead of data", answer.retry_after)
     if answer.status == httpx.codes.FORBIDDEN:
-        raise api.plan_refused("this")
+        raise api.plan_refused("these data")
     if answer.status != httpx.codes.OK:
         raise MayPassError(f"HTTP {answer.status}", answer.retry_after)
     if not body:

@@ -56,7 +56,8 @@ def _judge_legacy(api: Api, answer: Answer, body: dict[str, Any]) -> None:
         raise api.key_refused()
     if "no data for the symbol" in words or "market does not exist" in words:
         raise _unknown_symbols(api, message)
-    raise MayPassError(f"complaint: {message}", answer.retry_after)
+    if answer.status not in {401, 403}:  # these two speak for themselves
+        raise MayPassError(f"complaint: {message}", answer.retry_after)
 
 
 def _judge_data(api: Api, answer: Answer, complaint: Mapping[str, Any]) -> None:

@@ -48,6 +48,8 @@ LONGEST_ZERO_PAUSE = 300.0
 SILENCE_SECONDS = 90.0
 """Finnhub sends a ping about once a minute; a connection that is silent for longer is dead."""
 _LOOK_SECONDS = 0.2
+_QUIET = logging.getLogger(f"{__name__}.websocket")
+_QUIET.setLevel(logging.ERROR)  # below that the library logs the address with the key in it
 _FIGURES = {"open": "o", "high": "h", "low": "l", "previous_close": "pc", "change_pct": "dp"}
 
 
@@ -179,6 +181,7 @@ class Trades:
                 f"{self.api.websocket}/?{urlencode(query)}",
                 open_timeout=self.api.seconds,
                 close_timeout=1,
+                logger=_QUIET,
                 proxy=True if self.api.use_proxy else None,
             )
         except InvalidStatus as error:
@@ -220,7 +223,9 @@ class Trades:
                 yield self._trade(trade if isinstance(trade, dict) else {}, raw)
         elif message.get("type") == "error":
             self._complain(str(message.get("msg", "")))
-        elif message.get("type") != "ping":
+        elif message.get("type") == "ping":
+            self.trouble.passed()
+        else:
             yield Rejected(raw, "neither trade, ping nor error", None)
 
     def _complain(self, message: str) -> None:

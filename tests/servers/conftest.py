@@ -57,6 +57,13 @@ class Lab:
             start_new_session=True,
         )
 
+    def python(self, code: str) -> str:
+        """What Python code prints that uses this lab."""
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "lab_utils.entry", *arguments]
 

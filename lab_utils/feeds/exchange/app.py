@@ -205,12 +205,10 @@ class Exchange:
         """The WebSocket: `{"type":"subscribe","symbol":"AAPL"}`, then each trade as it happens."""
         fault = self.faults.choose("finnhub.trades", ONLY_BEFORE | {"reset"})
         given = websocket.query_params.get("token") or websocket.headers.get("x-finnhub-token", "")
-        client = _address(websocket)
-        if fault == "timeout":
-            await self._hang()
-            return
         if fault == "reset":
-            reset_connection(client)
+            reset_connection(_address(websocket))
+        if fault in {"timeout", "reset"}:
+            await self._until_gone(websocket)
             return
         refusal = fault or (None if self.accepts(given) else "401" if given else "no key")
         reply = answers.complaint("finnhub.trades", refusal) if refusal else None
@@ -225,10 +223,12 @@ class Exchange:
         finally:
             self.feeds.discard(feed)
 
-    async def _hang(self) -> None:
+    async def _until_gone(self, websocket: WebSocket) -> None:
+        gone = asyncio.create_task(_disconnected(websocket))
         deadline = monotonic() + HANG_SECONDS
-        while not self.closing and monotonic() < deadline:
+        while not gone.done() and not self.closing and monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
+        gone.cancel()
 
     # Answering
 
@@ -375,6 +375,11 @@ class TradeFeed:
         if fault in words:
             await self.websocket.send_text(words[fault])
         return True
+
+
+async def _disconnected(websocket: WebSocket) -> None:
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
 
 
 def _plain(name: str) -> str:

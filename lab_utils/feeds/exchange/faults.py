@@ -69,7 +69,7 @@ def parse_fault(text: str) -> Fault:
     endpoint, rest = (endpoint, rest) if equals else ("", endpoint)
     kind, colon, rate = rest.partition(":")
     apis = {name.partition(".")[0] for name in ENDPOINTS}
-    if endpoint and endpoint not in apis | set(ENDPOINTS):
+    if equals and endpoint not in apis | set(ENDPOINTS):
         raise LabError(f"The exchange has no endpoint {endpoint!r}.", f"There are {', '.join(sorted(ENDPOINTS))}.")
     if kind not in KINDS:
         raise LabError(f"The fault {kind!r} is unknown.", f"There are {', '.join(KINDS)}.")

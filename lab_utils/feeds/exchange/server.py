@@ -1,5 +1,6 @@
 """Run the local exchange as a process."""
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +40,13 @@ def make_server(exchange: Exchange) -> uvicorn.Server:
         timeout_graceful_shutdown=STOP_SECONDS,
         ws_ping_interval=20,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     return uvicorn.Server(config)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that a WebSocket was refused: uvicorn takes every refusal for a mistake."""
+    return "without completing handshake" not in record.getMessage()
 
 
 @contextmanager
