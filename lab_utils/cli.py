@@ -79,6 +79,7 @@ def _configure(
         # A broker that is away makes kafka-python log each attempt; what matters is reported by the commands. The
         # clients of the market APIs would log addresses and headers, and in one of them stands the key.
         logging.getLogger(library).setLevel(logging.ERROR)
+    logging.getLogger("kafka.net").setLevel(logging.CRITICAL)
 
 
 @app.command()

@@ -89,8 +89,8 @@ def stored_ticks(lab: Lab) -> list[tuple[str, int]]:
     code = (
         "import json, lab_utils.db_utils as d\n"
         "with d.cursor() as c:\n"
-        " c.execute('SELECT symbol, extract(epoch FROM event_time)::bigint FROM crypto_data UNION ALL '\n"
-        "           'SELECT symbol, extract(epoch FROM event_time)::bigint FROM stock_data')\n"
+        " c.execute('SELECT symbol, extract(epoch FROM event_time)::bigint FROM '\n"
+        "           '(SELECT * FROM ticks ORDER BY kafka_partition, kafka_offset) AS t')\n"
         " print(json.dumps(c.fetchall()))"
     )
     return [(symbol, second) for symbol, second in json.loads(lab.python(code))]
@@ -105,7 +105,8 @@ def test_with_kafka_killed_for_some_time_each_tick_that_was_served_is_stored_onc
     start = lab.begin("start", "--for", "600", "--json")
     try:
         served = f"{address}/control/served"
-        wait_until(lambda: len(httpx.get(served, trust_env=False).json()) > 20, 120, "ticks to flow", every=0.5)
+        wait_until(lambda: start.poll() is not None or stored_ticks(lab), 180, "the first rows", every=1)
+        assert start.poll() is None, start.communicate()
         broker = next(process for process in lab.processes() if "kafka.Kafka" in process.cmdline())
         broker.kill()
         time.sleep(AWAY_SECONDS)  # this is what is tested
@@ -116,9 +117,14 @@ def test_with_kafka_killed_for_some_time_each_tick_that_was_served_is_stored_onc
         for name in names:
             wait_until(lambda name=name: "event=broker_back" in log_of(lab, name), 60, f"{name} to go on")  # type: ignore[misc]
         before = len(httpx.get(served, trust_env=False).json())
-        wait_until(lambda: len(httpx.get(served, trust_env=False).json()) > before + 10, 60, "more ticks", every=0.5)
+        wait_until(
+            lambda: start.poll() is not None or len(httpx.get(served, trust_env=False).json()) > before + 10,
+            60,
+            "more ticks",
+            every=0.5,
+        )
     finally:
-        os.killpg(start.pid, signal.SIGTERM)
+        start.terminate()
         printed, complaints = start.communicate(timeout=180)
     assert start.returncode == 0, complaints
     summary = json.loads(printed)
@@ -131,6 +137,7 @@ def test_with_kafka_killed_for_some_time_each_tick_that_was_served_is_stored_onc
     for symbol, second in stored:
         by_symbol.setdefault(symbol, []).append(second)
     assert len(by_symbol) == 10
+    assert all(seconds == sorted(seconds) for seconds in by_symbol.values())
     for name in names:
         assert "Traceback" not in log_of(lab, name)
         assert log_of(lab, name).count("event=broker_back") == 1

@@ -87,7 +87,7 @@ def test_a_bad_speed_is_refused(idle_lab: Lab, speed: str) -> None:
 
 @pytest.mark.parametrize("feed", ["kafka:prices", "crypto.csv", "file:", "http://127.0.0.1/prices"])
 def test_an_unknown_kind_of_feed_is_refused(idle_lab: Lab, feed: str) -> None:
-    assert f"The feed '{feed}' is unknown.\nUse file:PATH" in complaint(
+    assert f"The feed '{feed}' is unknown.\nUse exchange, live, or file:PATH" in complaint(
         idle_lab.run("produce", "crypto", "--feed", feed)
     )
 

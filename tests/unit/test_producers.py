@@ -1,5 +1,6 @@
 """What a producer counts and what the command line asks of it; no broker."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from lab_utils import cli
 from lab_utils.errors import LabError
+from lab_utils.producers import delivery as producers_delivery
 from lab_utils.producers.delivery import Delivery
 
 
@@ -42,6 +44,54 @@ def test_no_acknowledgement_is_lost_between_threads() -> None:
         for _ in range(8):
             pool.submit(acknowledge)
     assert (delivery.acknowledged, delivery.rejected) == (16_000, 16_000)
+
+
+def test_a_broker_that_is_away_is_told_once_and_once_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(producers_delivery, "AWAY_SECONDS", 0)
+    delivery = Delivery()
+    delivery.look()
+    numbers = [delivery.hold(10), delivery.hold(10)]
+    for _ in range(3):
+        delivery.look()
+    for number in numbers:
+        delivery.succeeded(None, rejected=False, number=number)
+    delivery.look()
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["event=broker_away", "event=broker_back"]
+
+
+def test_a_broker_that_answers_in_time_is_not_called_away(caplog: pytest.LogCaptureFixture) -> None:
+    delivery = Delivery()
+    delivery.hold(10)
+    delivery.look()
+    assert not caplog.records
+
+
+def test_a_full_buffer_waits_for_an_answer_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    delivery = Delivery()
+    number = delivery.hold(100)
+    answer = threading.Timer(0.2, delivery.succeeded, [None], {"rejected": False, "number": number})
+    answer.start()
+    delivery.await_room(100, None)
+    assert (delivery.held_bytes, delivery.acknowledged) == (0, 1)
+    told = [record.getMessage().split()[0] for record in caplog.records]
+    assert told == ["event=buffer_full", "event=buffer_has_room"]
+
+
+def test_a_full_buffer_does_not_hold_up_the_end() -> None:
+    delivery = Delivery()
+    delivery.hold(100)
+    stopped = threading.Event()
+    stopped.set()
+    delivery.await_room(100, stopped)
+    assert delivery.undelivered == 1
+
+
+def test_a_record_that_was_given_up_makes_room() -> None:
+    delivery = Delivery()
+    delivery.failed_with(TimeoutError("too late"), number=delivery.hold(100))
+    assert (delivery.held_bytes, delivery.undelivered, delivery.failed) == (0, 1, 1)
 
 
 @pytest.mark.parametrize(("text", "speed"), [("1", 1.0), ("0.5", 0.5), ("60", 60.0), ("1e3", 1000.0), ("max", None)])
