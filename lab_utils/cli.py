@@ -79,7 +79,8 @@ def _configure(
         # A broker that is away makes kafka-python log each attempt; what matters is reported by the commands. The
         # clients of the market APIs would log addresses and headers, and in one of them stands the key.
         logging.getLogger(library).setLevel(logging.ERROR)
-    logging.getLogger("kafka.net").setLevel(logging.CRITICAL)
+    for part in ("kafka.net", "kafka.cluster"):
+        logging.getLogger(part).setLevel(logging.CRITICAL)
 
 
 @app.command()
@@ -328,15 +329,16 @@ def list_dead_letters(
         out.print("There are no dead letters.")
         return
     if each:
-        table = Table("name", "time (UTC)", "key", Column("reason", overflow="fold"), "replayed")
+        name = Column("name", no_wrap=True)  # to be copied
+        table = Table(name, "time (UTC)", "key", Column("reason", overflow="fold"), "replayed")
         for letter in letters:
             key = (letter.key or b"").decode(errors="replace")
             mark = "yes" if letter.name in done else ""
             table.add_row(letter.name, f"{letter.time:%Y-%m-%d %H:%M:%S}", _plain(key), _plain(letter.reason), mark)
     else:
-        table = Table("topic", Column("reason", overflow="fold"), "count", "replayed", "newest")
-        for topic, reason, count, sent, newest in dead_letters.counts(letters, done):
-            table.add_row(topic, _plain(reason), f"{count:,}", f"{sent:,}", newest)
+        table = Table("count", "replayed", Column("newest", no_wrap=True), Column("reason", overflow="fold"))
+        for reason, count, sent, newest in dead_letters.counts(letters, done):
+            table.add_row(f"{count:,}", f"{sent:,}", newest, _plain(reason))
     out.print(table)
 
 

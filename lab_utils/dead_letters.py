@@ -124,8 +124,8 @@ def replayed(letters: Iterable[DeadLetter]) -> set[str]:
     }
 
 
-def counts(letters: Iterable[DeadLetter], done: set[str]) -> list[tuple[str, str, int, int, str]]:
-    """Topic, reason, how many, how many of them replayed, and the name of the newest; the most frequent first."""
+def counts(letters: Iterable[DeadLetter], done: set[str]) -> list[tuple[str, int, int, str]]:
+    """By topic and reason: the reason, how many, how many of them replayed, and the name of the newest; the most frequent first."""
     total: Counter[tuple[str, str]] = Counter()
     sent: Counter[tuple[str, str]] = Counter()
     newest: dict[tuple[str, str], str] = {}
@@ -134,7 +134,7 @@ def counts(letters: Iterable[DeadLetter], done: set[str]) -> list[tuple[str, str
         total[kind] += 1
         sent[kind] += letter.name in done
         newest[kind] = letter.name
-    return [(*kind, count, sent[kind], newest[kind]) for kind, count in total.most_common()]
+    return [(kind[1], count, sent[kind], newest[kind]) for kind, count in total.most_common()]
 
 
 def find(letters: Iterable[DeadLetter], names: Iterable[str]) -> list[DeadLetter]:

@@ -49,14 +49,15 @@ def name_of(capsys: pytest.CaptureFixture[str], raw: bytes) -> str:
 
 def test_they_are_listed_by_reason_with_their_number(bad_lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     counted = dead_letters.counts(dead_letters.read_all(), set())
-    assert [(reason.split(":")[0], count, sent) for _, reason, count, sent, _ in counted] == [
+    assert [(reason.split(":")[0], count, sent) for reason, count, sent, _ in counted] == [
         ("currency", 2, 0),
         ("price", 1, 0),
         ("not UTF-8", 1, 0),
     ]
     code, printed, _ = lab(capsys, "list")
     assert code == 0
-    assert "currency: not a short name" in " ".join(printed.split())
+    assert "currency: not a" in printed
+    assert all(newest in printed for *_, newest in counted)
     code, printed, _ = lab(capsys, "list", "--each")
     assert printed.count("crypto_topic.dlq:") == 4
 
