@@ -134,7 +134,8 @@ def counts(letters: Iterable[DeadLetter], done: set[str]) -> list[tuple[str, int
         total[kind] += 1
         sent[kind] += letter.name in done
         newest[kind] = letter.name
-    return [(kind[1], count, sent[kind], newest[kind]) for kind, count in total.most_common()]
+    by_number = sorted(total, key=lambda kind: (-total[kind], kind))
+    return [(kind[1], total[kind], sent[kind], newest[kind]) for kind in by_number]
 
 
 def find(letters: Iterable[DeadLetter], names: Iterable[str]) -> list[DeadLetter]:

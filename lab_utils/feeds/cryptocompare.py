@@ -101,7 +101,7 @@ class FullQuotes:
     symbols: Sequence[str]
     currency: str = "USD"
     _fresh: Fresh = field(default_factory=Fresh)
-    _trades: dict[str, str] = field(default_factory=dict)
+    _trades: dict[str, object] = field(default_factory=dict)
     _missing: set[str] = field(default_factory=set)
 
     def ask(self) -> Iterator[Tick | Rejected]:
@@ -141,10 +141,14 @@ class FullQuotes:
                 "version": "1",
                 **{name: quote.get(key) for name, key in _FIGURES.items()},
             }
-            yield make_tick(CRYPTO, fields)
+            tick = make_tick(CRYPTO, fields)
         except InvalidTickError as error:
             if self._fresh.is_newly_rejected(symbol, quote):
                 yield Rejected(raw, f"{symbol}: {error}", symbol)
+            return
+        self._fresh.accepted(symbol, time)
+        self._trades[symbol] = quote.get("LASTTRADEID", self._trades.get(symbol))
+        yield tick
 
     def _size(self, symbol: str, quote: Mapping[str, Any]) -> object:
         """`LASTVOLUME`, if it is the quantity of a trade that no tick before has told of.
@@ -154,7 +158,6 @@ class FullQuotes:
         trade = quote.get("LASTTRADEID")
         if not isinstance(trade, str) or self._trades.get(symbol) == trade:
             return None
-        self._trades[symbol] = trade
         return quote.get("LASTVOLUME")
 
 
@@ -201,10 +204,13 @@ class LatestTicks:
                 "version": "1",
                 **{name: value.get(key) for name, key in _TICK_FIGURES.items()},
             }
-            yield make_tick(CRYPTO, fields)
+            tick = make_tick(CRYPTO, fields)
         except InvalidTickError as error:
             if self._fresh.is_newly_rejected(symbol, value):
                 yield Rejected(raw, f"{symbol}: {error}", symbol)
+            return
+        self._fresh.accepted(symbol, time)
+        yield tick
 
 
 def _note_missing(api: Api, asked: Sequence[str], found: Mapping[str, Any], noted: set[str]) -> None:

@@ -116,10 +116,13 @@ class Quotes:
                 "version": "1",
                 **{name: quote.get(key) for name, key in _FIGURES.items()},
             }
-            yield make_tick(STOCKS, fields)
+            tick = make_tick(STOCKS, fields)
         except InvalidTickError as error:
             if self._fresh.is_newly_rejected(symbol, quote):
                 yield Rejected(answer.raw, str(error), symbol)
+            return
+        self._fresh.accepted(symbol, time)
+        yield tick
 
     def _zero(self, symbol: str, raw: bytes) -> Iterator[Rejected]:
         count = self._zeros[symbol] = self._zeros.get(symbol, 0) + 1

@@ -50,11 +50,12 @@ class Fresh:
     _rejected: dict[str, object] = field(default_factory=dict)
 
     def is_new(self, symbol: str, time: datetime) -> bool:
-        """Whether this quote is younger than the one before; it is remembered."""
-        if symbol in self._times and time <= self._times[symbol]:
-            return False
+        """Whether this quote is younger than the last one that was a tick."""
+        return symbol not in self._times or time > self._times[symbol]
+
+    def accepted(self, symbol: str, time: datetime) -> None:
+        """Remember a quote that became a tick. One that did not must not hide a good one of the same second."""
         self._times[symbol] = time
-        return True
 
     def is_newly_rejected(self, symbol: str, quote: object) -> bool:
         """Whether this quote, which is no tick, differs from the last such one; it is remembered."""

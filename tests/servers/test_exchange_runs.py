@@ -27,7 +27,7 @@ from tests.servers.test_produce import records
 
 FAULTS = ("--fault", "429:0.1", "--fault", "timeout:0.05", "--fault", "reset:0.05")
 AWAY_SECONDS = 20
-QUICK = {"LAB_POLL_SECONDS": "0.5", "LAB_HTTP_SECONDS": "2"}
+QUICK = {"LAB_POLL_SECONDS": "0.5", "LAB_HTTP_SECONDS": "4"}
 WRONG = "a-wrong-key-that-nobody-may-see"
 
 
@@ -75,7 +75,7 @@ def test_with_faults_each_tick_that_was_served_is_stored_once(fresh_lab: Lab) ->
     done = lab.run("start", "--for", "20", *FAULTS, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads(done.stdout)
-    assert summary["served"] == summary["produced"] == summary["acknowledged"] == summary["stored"] > 50
+    assert summary["served"] == summary["produced"] == summary["acknowledged"] == summary["stored"] > 30
     assert (summary["dead_letters"], summary["duplicates"], summary["undelivered"]) == (0, 0, 0)
     for name in ("producer_crypto", "producer_stocks"):
         assert "rate limit" in log_of(lab, name)

@@ -81,8 +81,25 @@ def test_a_time_that_is_none_is_named(text: object) -> None:
 def test_a_quote_that_is_older_than_the_last_one_is_not_new() -> None:
     fresh = Fresh()
     times = [event_time(text, "t") for text in ("100", "100", "101", "99", "102")]
-    assert [fresh.is_new("A", time) for time in times] == [True, False, True, False, True]
+    new = []
+    for time in times:
+        new.append(fresh.is_new("A", time))
+        if new[-1]:
+            fresh.accepted("A", time)
+    assert new == [True, False, True, False, True]
     assert fresh.is_new("B", times[0])
+
+
+def test_a_quote_that_was_no_tick_does_not_hide_a_good_one_of_the_same_second() -> None:
+    fresh = Fresh()
+    time = event_time("100", "t")
+    assert fresh.is_new("A", time)
+    assert [fresh.is_newly_rejected("A", quote) for quote in ({"c": "0"}, {"c": "0"}, {"c": "x"})] == [
+        True,
+        False,
+        True,
+    ]
+    assert fresh.is_new("A", time)
 
 
 def test_a_server_that_repeats_the_key_cannot_make_the_lab_print_it() -> None:
