@@ -7,16 +7,15 @@ same records again, and the key of the tables leaves them out.
 import functools
 import logging
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from kafka.errors import KafkaError
 
 from lab_utils import db_utils, kafka_utils
-from lab_utils.streaming.postgres_sink import Batch, PostgresSink, store_records
-from lab_utils.ticks import ASSETS, InvalidTickError, parse_tick
+from lab_utils.streaming.csv_batch import Record, csv_batch
+from lab_utils.streaming.postgres_sink import PostgresSink, store_records
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ def consume(
         while not stopped.is_set():
             records = [record for part in consumer.poll(timeout_ms=POLL_MS).values() for record in part]
             if records:
-                sink.write(functools.partial(store_records, batch=csv_batch(records), all_candles=True))
+                sink.write(functools.partial(store_records, batch=csv_batch(map(_record, records)), all_candles=True))
                 _commit(consumer)
                 count += len(records)
                 if on_progress is not None:
@@ -76,33 +75,6 @@ def _has_read(consumer: Any, goal: dict[tuple[str, int], int]) -> bool:
     return all(consumer.position(part) >= goal[(part.topic, part.partition)] for part in assigned)
 
 
-def csv_batch(records: Iterable[Any]) -> Batch:
-    """Kafka records as the CSV lines of their tables."""
-    lines: dict[str, list[str]] = defaultdict(list)
-    for record in records:
-        table, line = csv_line(record)
-        lines[table].append(line)
-    return Batch({table: "".join(part).encode() for table, part in lines.items()})
-
-
-def csv_line(record: Any) -> tuple[str, str]:
-    """The table that one Kafka record belongs to, and its CSV line."""
-    place = f"{record.partition},{record.offset}"
-    broker_time = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-    for asset in ASSETS:
-        if record.topic == asset.topic:
-            try:
-                tick = parse_tick(asset, record.value, broker_time)
-            except InvalidTickError as error:
-                return "dead_letters", _dead_letter_line(record, place, str(error))
-            fields = ("" if value is None else str(value) for value in tick.model_dump().values())
-            return asset.table, f"{','.join(fields)},{place}\n"
-    sent = next((value for name, value in record.headers if name == "reason"), None)
-    reason = "dead letter without a reason" if sent is None else sent.decode(errors="replace")
-    return "dead_letters", _dead_letter_line(record, place, reason)
-
-
-def _dead_letter_line(record: Any, place: str, reason: str) -> str:
-    raw = "" if record.value is None else f"\\x{record.value.hex()}"
-    quoted = reason.replace("\0", "").replace('"', '""')
-    return f'{record.topic},{place},{raw},"{quoted}"\n'
+def _record(record: Any) -> Record:
+    taken = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    return Record(record.topic, record.partition, record.offset, taken, record.value, record.headers)

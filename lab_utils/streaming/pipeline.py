@@ -5,13 +5,17 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock, Timeout
-from pyspark.sql import Column, DataFrame, SparkSession
+from py4j.protocol import Py4JError
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -19,6 +23,7 @@ from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
 from lab_utils.servers import kafka_server, postgres_server
 from lab_utils.settings import settings
+from lab_utils.streaming.csv_batch import Record, csv_batch
 from lab_utils.streaming.postgres_sink import (
     CANDLE_COLUMNS,
     Batch,
@@ -27,13 +32,16 @@ from lab_utils.streaming.postgres_sink import (
     store_candles,
     store_records,
 )
-from lab_utils.streaming.transforms import one_minute_candles, parse_ticks, split_valid
-from lab_utils.ticks import ASSETS, Asset
+from lab_utils.streaming.transforms import one_minute_candles, parse_ticks, plain_ticks, split_valid
+from lab_utils.ticks import ASSETS
 
 log = logging.getLogger(__name__)
 
 LATENESS = timedelta(minutes=10)
 """How much later than the newest tick one may come and still be in Spark's candle."""
+
+TOPIC_CHECK_SECONDS = 10
+"""How often a running pipeline sees whether its topics are still the same ones."""
 
 MAX_RECORDS_PER_BATCH = 100_000
 """The driver holds one batch as text, about 25 MB. Only the tick query is limited: reading a backlog in slices moves
@@ -42,8 +50,6 @@ the partitions forward unevenly, and the candle query would take the slower ones
 TICK_TRIGGER = "200 milliseconds"
 CANDLE_TRIGGER = "2 seconds"
 """Two cores are shared by both queries: ticks go first, a candle may be two seconds old."""
-
-DEAD_LETTERS = "dead_letters"
 
 
 def read_topics(spark: SparkSession, topics: tuple[str, ...], max_records: int | None = None) -> DataFrame:
@@ -68,49 +74,38 @@ def read_topics(spark: SparkSession, topics: tuple[str, ...], max_records: int |
     return reader.load()
 
 
-def csv_lines(parsed: DataFrame) -> DataFrame:
-    """Parsed records as `table` and `line`: the CSV that COPY reads.
+def tick_lines(records: DataFrame) -> DataFrame:
+    """What the driver needs of each record.
 
-    A tick's fields go in as the text that was sent, digits and all; their rules leave no comma or quote in them.
+    A plain tick comes as `line`, the CSV that COPY reads, and `event_time`; of any other record come the parts by
+    which Python judges it, and `line` is NULL.
     """
-    line = _dead_letter_line()
-    table = F.lit(DEAD_LETTERS)
-    for asset in ASSETS:
-        is_tick = F.col("reason").isNull() & (F.col("topic") == asset.topic)
-        line = F.when(is_tick, _tick_line(asset)).otherwise(line)
-        table = F.when(is_tick, asset.table).otherwise(table)
-    return parsed.select(table.alias("table"), line.alias("line"))
-
-
-def _tick_line(asset: Asset) -> Column:
-    fields = [F.coalesce(F.col(f"texts.{name}"), F.lit("")) for name in asset.tick.model_fields]
-    return _line(*fields, F.col("kafka_partition"), F.col("kafka_offset"))
-
-
-def _dead_letter_line() -> Column:
-    raw = F.coalesce(F.concat(F.lit("\\x"), F.hex("raw")), F.lit(""))
-    reason = F.regexp_replace(F.replace("reason", F.lit("\0"), F.lit("")), '"', '""')
-    quoted = F.concat(F.lit('"'), reason, F.lit('"'))
-    return _line(F.col("topic"), F.col("kafka_partition"), F.col("kafka_offset"), raw, quoted)
+    place = F.col("partition").cast("string"), F.col("offset").cast("string")
+    line = F.concat("csv", F.lit(","), place[0], F.lit(","), place[1], F.lit("\n"))
+    is_other = F.col("csv").isNull()
+    return plain_ticks(records).select(
+        "topic",
+        line.alias("line"),
+        "event_time",
+        *(
+            F.when(is_other, F.col(name)).alias(name)
+            for name in ("partition", "offset", "timestamp", "value", "headers")
+        ),
+    )
 
 
 def candle_lines(candles: DataFrame) -> DataFrame:
     """Candles as `line`, the CSV that COPY reads, and `last_event`."""
-    line = _line(*(F.col(name).cast("string") for name in CANDLE_COLUMNS))
-    return candles.select(line.alias("line"), "last_event")
-
-
-def _line(*fields: Column) -> Column:
-    # Each field is made non-null above: concat_ws would leave a NULL out and move the columns behind it.
-    return F.concat(F.concat_ws(",", *fields), F.lit("\n"))
+    # No field of a candle is NULL: concat_ws would leave it out and move the columns behind it.
+    line = F.concat_ws(",", *(F.col(name).cast("string") for name in CANDLE_COLUMNS))
+    return candles.select(F.concat(line, F.lit("\n")).alias("line"), "last_event")
 
 
 def write_ticks(sink: PostgresSink) -> Callable[[DataFrame, int], None]:
-    """The foreachBatch function for `csv_lines`."""
+    """The foreachBatch function for `tick_lines`."""
 
     def write(lines: DataFrame, batch_id: int) -> None:
-        table = lines.toArrow()
-        batch = Batch({name: _text_of(table, name) for name in (*(a.table for a in ASSETS), DEAD_LETTERS)})
+        batch = _batch_of(lines.toArrow())
         if not batch.is_empty:
             sink.write(lambda cursor: store_records(cursor, batch), _batch_id(lines, batch_id))
 
@@ -124,15 +119,36 @@ def write_candles(sink: PostgresSink) -> Callable[[DataFrame, int], None]:
         table = candles.toArrow()
         if table.num_rows:
             watermark = pc.max(table["last_event"]).as_py().astimezone(UTC) - LATENESS
-            lines = "".join(table["line"].to_pylist()).encode()
+            lines = _text_of(table["line"])
             sink.write(lambda cursor: store_candles(cursor, lines, watermark), _batch_id(candles, batch_id))
 
     return write
 
 
-def _text_of(table: pa.Table, name: str) -> bytes:
-    lines = table.filter(pc.equal(table["table"], name))["line"]
-    return "".join(lines.to_pylist()).encode()
+def _batch_of(rows: pa.Table) -> Batch:
+    is_plain = pc.is_valid(rows["line"])
+    batch = csv_batch(map(_record, rows.filter(pc.invert(is_plain)).to_pylist()))
+    lines, earliest = dict(batch.lines), dict(batch.earliest)
+    for asset in ASSETS:
+        plain = rows.filter(pc.and_(is_plain, pc.equal(rows["topic"], asset.topic)))
+        if plain.num_rows:
+            first = pc.min(plain["event_time"]).as_py().astimezone(UTC)
+            lines[asset.table] = _text_of(plain["line"]) + lines.get(asset.table, b"")
+            earliest[asset.table] = min(first, earliest.get(asset.table, first))
+    return Batch(lines, earliest)
+
+
+def _record(row: Mapping[str, Any]) -> Record:
+    headers = [(header["key"], header["value"]) for header in row["headers"] or ()]
+    broker_time = row["timestamp"].astimezone(UTC)
+    return Record(row["topic"], row["partition"], row["offset"], broker_time, row["value"], headers)
+
+
+def _text_of(lines: pa.ChunkedArray) -> bytes:
+    """All lines as one text. Arrow joins them in C: a hundred thousand Python strings would take a tenth of a second."""
+    whole = pa.ListArray.from_arrays([0, len(lines)], lines.combine_chunks())
+    joined: bytes = pc.binary_join(whole, "")[0].as_buffer().to_pybytes()
+    return joined
 
 
 def _batch_id(batch: DataFrame, batch_id: int) -> BatchId:
@@ -141,21 +157,24 @@ def _batch_id(batch: DataFrame, batch_id: int) -> BatchId:
     return BatchId(query_id, batch_id)
 
 
-def start_queries(spark: SparkSession, sinks: Mapping[str, PostgresSink], *, once: bool) -> list[StreamingQuery]:
+def start_queries(
+    spark: SparkSession, sinks: Mapping[str, PostgresSink], *, once: bool, checkpoints: Path | None = None
+) -> list[StreamingQuery]:
     """Start both queries; with `once` each ends by itself when it has read what is there now."""
-    ticks = parse_ticks(read_topics(spark, kafka_utils.TOPICS, MAX_RECORDS_PER_BATCH))
+    folder = checkpoints or settings().checkpoints_dir
+    ticks = tick_lines(read_topics(spark, kafka_utils.TOPICS, MAX_RECORDS_PER_BATCH))
     valid, _ = split_valid(parse_ticks(read_topics(spark, tuple(asset.topic for asset in ASSETS))))
     lateness = f"{int(LATENESS.total_seconds())} seconds"
     candles = one_minute_candles(valid.withWatermark("event_time", lateness))
     jobs: list[tuple[str, DataFrame, Callable[[DataFrame, int], None], str]] = [
-        ("ticks", csv_lines(ticks), write_ticks(sinks["ticks"]), TICK_TRIGGER),
+        ("ticks", ticks, write_ticks(sinks["ticks"]), TICK_TRIGGER),
         ("candles", candle_lines(candles), write_candles(sinks["candles"]), CANDLE_TRIGGER),
     ]
     return [
         data.writeStream.queryName(name)
         .foreachBatch(write)
         .outputMode("update")
-        .option("checkpointLocation", str(settings().checkpoints_dir / name))
+        .option("checkpointLocation", str(folder / name))
         .trigger(**({"availableNow": True} if once else {"processingTime": trigger}))
         .start()
         for name, data, write, trigger in jobs
@@ -225,19 +244,45 @@ def run(spark: SparkSession, stopped: threading.Event, *, once: bool) -> dict[st
     queries = start_queries(spark, sinks, once=once)
     log.info("event=queries_started once=%s", once)
     try:
-        while not stopped.wait(0.2):
-            active = [query for query in queries if query.isActive]
-            failed = [query for query in queries if not query.isActive and query.exception() is not None]
-            if failed:
-                raise explained(failed[0].name, str(failed[0].exception()))
-            if not active:
-                break
+        _watch(queries, stopped)
+    except (Py4JError, OSError):
+        raise LabError("The JVM of Spark ended.", "See `lab logs spark`, then start again: lab stream") from None
     finally:
-        for query in queries:
-            query.stop()
+        with contextlib.suppress(Py4JError, OSError):  # it may be the JVM that is gone
+            for query in queries:
+                query.stop()
         for sink in sinks.values():
             sink.close()
     return {**{name: sink.rows for name, sink in sinks.items()}, "late": db_utils.late_ticks() - late_before}
+
+
+def _watch(queries: Sequence[StreamingQuery], stopped: threading.Event) -> None:
+    """Return when `stopped` is set or all queries have ended.
+
+    A topic that is deleted and created again while it is read starts at offset 0 anew. When it has grown past the
+    place that a query has reached, Spark sees nothing odd and reads on from there: hence the look at its id.
+
+    Raises:
+        LabError: a query failed, or a topic is another one now.
+    """
+    check_at = time.monotonic() + TOPIC_CHECK_SECONDS
+    while not stopped.wait(0.2):
+        failed = [query for query in queries if not query.isActive and query.exception() is not None]
+        if failed:
+            raise explained(failed[0].name, str(failed[0].exception()))
+        if not any(query.isActive for query in queries):
+            break
+        if time.monotonic() > check_at:
+            _check_topics_again()
+            check_at = time.monotonic() + TOPIC_CHECK_SECONDS
+
+
+def _check_topics_again() -> None:
+    try:
+        prepare()
+    except LabError as error:
+        if "created again" in error.what:
+            raise  # the others, such as a server that is away, are the queries' to report or to wait for
 
 
 def explained(name: str, text: str) -> LabError:

@@ -15,7 +15,14 @@ from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
 from lab_utils.settings import settings
-from lab_utils.streaming.postgres_sink import Batch, BatchId, PostgresSink, store_candles, store_records
+from lab_utils.streaming.postgres_sink import (
+    Batch,
+    BatchId,
+    PostgresSink,
+    RefusedRecordError,
+    store_candles,
+    store_records,
+)
 from lab_utils.ticks import ASSETS, CRYPTO, Asset
 from lab_utils.waiting import wait_until
 from tests.servers.conftest import Lab
@@ -49,6 +56,12 @@ def line(offset: int, minutes: float = 0, price: str = "100", size: str = "1", s
 
 def batch_of(*lines: str) -> Batch:
     return Batch({CRYPTO.table: "".join(lines).encode()})
+
+
+def all_new(*lines: str) -> Callable[[Any], int]:
+    """Lines that go straight into the table unless one of them is there already: none of them is late."""
+    batch = Batch(batch_of(*lines).lines, {CRYPTO.table: moment(0)})
+    return lambda cursor: store_records(cursor, batch)
 
 
 def storing(*lines: str, **options: Any) -> Callable[[Any], int]:
@@ -145,6 +158,19 @@ def test_the_same_rows_under_a_new_query_id_are_stored_once(sink: PostgresSink) 
     for number in range(2):
         sink.write(storing(line(0), line(1)), BatchId(str(uuid.UUID(int=number)), 0))
     assert offsets() == [0, 1]
+
+
+def test_a_batch_of_new_and_stored_rows_is_stored_once(sink: PostgresSink) -> None:
+    sink.write(all_new(line(0), line(1)), TICKS)
+    sink.write(all_new(line(1), line(2)), BatchId(TICKS.query_id, 1))
+    assert offsets() == [0, 1, 2]
+
+
+def test_rows_that_go_straight_into_the_table_and_late_ones_make_the_same_candle(sink: PostgresSink) -> None:
+    sink.write(all_new(line(0, 0)), TICKS)
+    sink.write(storing_candles(20, candle_line(0, 1)))
+    sink.write(all_new(line(1, 0.5)), BatchId(TICKS.query_id, 1))
+    assert (candle(0), db_utils.late_ticks()) == (flat(100, 2, 2), 1)
 
 
 def test_one_batch_id_of_two_queries_is_two_batches(sink: PostgresSink) -> None:
@@ -261,16 +287,72 @@ def waits_for_the_sink() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def test_a_line_that_postgresql_refuses_is_raised_without_another_try(sink: PostgresSink) -> None:
+@pytest.mark.parametrize("store", [all_new, storing], ids=["straight", "staged"])
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        pytest.param(line(7, price="abc"), 'invalid input syntax for type numeric: "abc"', id="no number"),
+        pytest.param(line(7, price="1e30"), "numeric field overflow", id="too large a number"),
+        pytest.param(line(7, price=""), 'null value in column "price"', id="no price"),
+        pytest.param(line(7, symbol="\0"), "invalid byte sequence", id="a zero byte"),
+    ],
+)
+def test_a_record_that_postgresql_refuses_is_named_without_another_try(
+    sink: PostgresSink, store: Callable[..., Callable[[Any], int]], bad: str, reason: str
+) -> None:
     tries = []
 
     def refused(cursor: Any) -> int:
         tries.append(1)
-        return store_records(cursor, batch_of(line(0, price="abc")))
+        return store(line(0), line(1), bad, line(2))(cursor)
 
-    with pytest.raises(psycopg2.errors.InvalidTextRepresentation):
+    with pytest.raises(RefusedRecordError) as failed:
         sink.write(refused, TICKS)
-    assert len(tries) == 1
+    assert f"topic {CRYPTO.topic}, partition 0, offset 7: {reason}" in str(failed.value)
+    assert (len(tries), offsets(), commits()) == (1, [], [])
+
+
+def test_a_dead_letter_that_postgresql_refuses_is_named_although_it_has_newlines(sink: PostgresSink) -> None:
+    lines = b'stock_topic.dlq,3,41,,"one\ntwo"\nstock_topic.dlq,3,42,\\xzz,"reason\n"\n'
+    with pytest.raises(RefusedRecordError, match=r"topic stock_topic\.dlq, partition 3, offset 42: "):
+        sink.write(lambda cursor: store_records(cursor, Batch({"dead_letters": lines})), TICKS)
+
+
+PASSING = ["08006", "40001", "40P01", "53100", "53300", "57P01"]
+LASTING = ["22P02", "23514", "42501", "42P01", "XX000"]
+
+
+@pytest.mark.parametrize("state", PASSING)
+def test_an_error_that_passes_is_tried_again(sink: PostgresSink, state: str) -> None:
+    tries = []
+
+    def fail_once(cursor: Any) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise_error(cursor, state)
+        return store_records(cursor, batch_of(line(0)))
+
+    sink.write(fail_once, TICKS)
+    assert (len(tries), offsets()) == (2, [0])
+
+
+@pytest.mark.parametrize("state", LASTING)
+def test_an_error_that_stays_is_raised_at_once(sink: PostgresSink, state: str) -> None:
+    tries = []
+
+    def fail(cursor: Any) -> int:
+        tries.append(1)
+        raise_error(cursor, state)
+        return 0
+
+    with pytest.raises(psycopg2.Error) as failed:
+        sink.write(fail, TICKS)
+    assert (failed.value.pgcode, len(tries)) == (state, 1)
+
+
+def raise_error(cursor: Any, state: str) -> None:
+    """Let the database raise an error of this SQLSTATE."""
+    cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'a test' USING ERRCODE = '{state}'; END $$")
 
 
 def test_a_wrong_password_is_raised_without_another_try(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lab_utils.settings import ROOT
-from lab_utils.streaming.transforms import RULES, one_minute_candles, parse_ticks, split_valid
+from lab_utils.streaming.transforms import RULES, one_minute_candles, parse_ticks, plain_ticks, split_valid
 from lab_utils.ticks import ASSETS, CRYPTO, STOCKS, Asset
 from tests.servers.records import (
     Message,
@@ -115,6 +115,69 @@ def test_recorded_ticks_are_ticks_with_the_same_values(spark: SparkSession, asse
 )
 def test_a_value_that_would_fit_into_an_envelope_is_still_not_one_object(spark: SparkSession, value: bytes) -> None:
     assert [row["reason"] for row in parsed_by_spark(spark, crypto(value))] == ["not a JSON object"]
+
+
+def misjudged_as_plain(spark: SparkSession, messages: Sequence[Message]) -> list[tuple[bytes | None, object, object]]:
+    """The messages that Spark takes for plain ticks although plain Python does not, or reads other values from."""
+    rows = plain_ticks(kafka_records(spark, messages)).select("offset", "csv", "event_time").toArrow().to_pylist()
+    found: list[tuple[bytes | None, object, object]] = []
+    for row in rows:
+        message = messages[row["offset"]]
+        asset = CRYPTO if message.topic == CRYPTO.topic else STOCKS
+        if row["csv"] is not None:
+            python = parsed_by_python(asset, message.value, TAKEN)
+            texts = [text or None for text in row["csv"].split(",")]
+            if isinstance(python, str) or (
+                asset.tick.model_validate(dict(zip(asset.tick.model_fields, texts, strict=True))) != python
+                or row["event_time"] != python.event_time
+            ):
+                found.append((message.value, row["csv"], python))
+    return found
+
+
+def plain_count(spark: SparkSession, messages: Sequence[Message]) -> int:
+    return plain_ticks(kafka_records(spark, messages)).where("csv IS NOT NULL").count()
+
+
+@pytest.mark.parametrize("asset", ASSETS, ids=lambda asset: asset.name)
+def test_every_recorded_tick_is_a_plain_one(spark: SparkSession, asset: Asset) -> None:
+    messages = [Message(asset.topic, value) for value in sample_values(asset, 1000)]
+    assert (plain_count(spark, messages), misjudged_as_plain(spark, messages)) == (1000, [])
+
+
+def test_no_awkward_message_is_misjudged_as_a_plain_tick(spark: SparkSession) -> None:
+    assert misjudged_as_plain(spark, awkward_messages()) == []
+
+
+def test_no_mutated_message_is_misjudged_as_a_plain_tick(spark: SparkSession) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # shown when the test fails
+    messages = mutations(random.Random(seed), MUTATIONS)
+    assert (misjudged_as_plain(spark, messages), plain_count(spark, messages) > 100) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new"),
+    [
+        pytest.param("price", b"73843.24", b"0.000", id="a price of zero"),
+        pytest.param("price", b"73843.24", b"-5", id="a negative price"),
+        pytest.param("price", b"73843.24", b"1" * 21, id="a price of 21 digits"),
+        pytest.param("size", b"0.37420", b"0." + b"0" * 18 + b"1", id="a size of 19 places"),
+        pytest.param("event_time", b"2024-11-04T14:30:00.287Z", b"2023-02-29T14:30:00.287Z", id="a day that is none"),
+        pytest.param("event_time", b"2024-11-04T14:30:00.287Z", b"2098-11-04T14:30:00.287Z", id="a time far ahead"),
+        pytest.param(
+            "ingest_time", b"2024-11-04T14:30:00.327Z", b"2024-04-31T00:00:00Z", id="another day that is none"
+        ),
+        pytest.param("source", b"simulated", b'a","source":"b', id="a field twice"),
+    ],
+)
+def test_a_plain_looking_message_that_is_no_tick_is_left_to_python(
+    spark: SparkSession, field: str, old: bytes, new: bytes
+) -> None:
+    value = sample_values(CRYPTO, 1)[0]
+    assert f'"{field}":'.encode() in value and old in value
+    messages = crypto(value, value.replace(old, new))
+    assert plain_count(spark, messages) == 1
 
 
 def test_numbers_are_judged_alike(spark: SparkSession) -> None:

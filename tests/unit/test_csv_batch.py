@@ -1,19 +1,17 @@
-"""The plain consumer's verdict on one record, as the CSV line that COPY reads."""
+"""Any record as the CSV line that COPY reads."""
 
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
-from kafka.consumer.fetcher import ConsumerRecord
 
-from lab_utils.consumers.postgres_consumer import csv_line
+from lab_utils.streaming.csv_batch import Record, csv_batch
 from lab_utils.ticks import CRYPTO
 
 
-def dead_letter(*headers: tuple[str, bytes | None], value: bytes | None = b"rubbish") -> Any:
-    """A record of a dead-letter topic."""
-    fields = dict.fromkeys(ConsumerRecord._fields)
-    place = {"topic": CRYPTO.dead_letter_topic, "partition": 2, "offset": 7, "timestamp": 1_700_000_000_000}
-    return ConsumerRecord(**{**fields, **place, "value": value, "headers": list(headers)})
+def line_of(*headers: tuple[str, bytes | None], value: bytes | None = b"rubbish") -> str:
+    """The line of a record of a dead-letter topic."""
+    record = Record(CRYPTO.dead_letter_topic, 2, 7, datetime(2026, 11, 2, tzinfo=UTC), value, headers)
+    return csv_batch([record]).lines["dead_letters"].decode()
 
 
 @pytest.mark.parametrize(
@@ -28,11 +26,8 @@ def dead_letter(*headers: tuple[str, bytes | None], value: bytes | None = b"rubb
     ],
 )
 def test_a_dead_letter_keeps_the_reason_in_its_headers(headers: list[tuple[str, bytes | None]], reason: str) -> None:
-    assert csv_line(dead_letter(*headers)) == (
-        "dead_letters",
-        f'crypto_topic.dlq,2,7,\\x{b"rubbish".hex()},"{reason}"\n',
-    )
+    assert line_of(*headers) == f'crypto_topic.dlq,2,7,\\x{b"rubbish".hex()},"{reason}"\n'
 
 
 def test_a_dead_letter_without_a_value_has_an_empty_field() -> None:
-    assert csv_line(dead_letter(value=None))[1] == 'crypto_topic.dlq,2,7,,"dead letter without a reason"\n'
+    assert line_of(value=None) == 'crypto_topic.dlq,2,7,,"dead letter without a reason"\n'
