@@ -1,10 +1,12 @@
 """The command `lab`: one thin function per command."""
 
+import contextlib
 import enum
 import errno
 import json
 import logging
 import os
+import secrets
 import sys
 import time
 from collections.abc import Sequence
@@ -33,6 +35,8 @@ dead_letters_app = typer.Typer(
     no_args_is_help=True, help="What the producers could not turn into ticks, and its repair."
 )
 app.add_typer(dead_letters_app, name="dead-letters")
+bench = typer.Typer(no_args_is_help=True, help="Measure the lab, on servers and data of its own.")
+app.add_typer(bench, name="bench")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -75,12 +79,21 @@ def _configure(
         stream=sys.stderr,
     )
     logging.Formatter.converter = time.gmtime
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_without_traceback)
     for library in ("kafka", "py4j", "httpx", "httpcore", "websockets"):
         # A broker that is away makes kafka-python log each attempt; what matters is reported by the commands. The
         # clients of the market APIs would log addresses and headers, and in one of them stands the key.
         logging.getLogger(library).setLevel(logging.ERROR)
     for part in ("kafka.net", "kafka.cluster"):
         logging.getLogger(part).setLevel(logging.CRITICAL)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """py4j logs a page of traceback, through the root logger, whenever its JVM ends; the command says what happened."""
+    if "py4j" in record.pathname:
+        record.exc_info = record.exc_text = None
+    return True
 
 
 @app.command()
@@ -451,6 +464,8 @@ def stream(
     with stop_on_signals() as stop, pipeline.only_one():
         if not await_servers:
             pipeline.prepare()
+        from py4j.protocol import Py4JError
+
         from lab_utils.streaming.session import get_spark
 
         spark = get_spark()
@@ -459,7 +474,8 @@ def stream(
                 wait_until(lambda: stop.is_set() or pipeline.is_prepared(), await_servers, "Kafka and PostgreSQL")
             stored = pipeline.run(spark, stop, once=once) if not stop.is_set() else {}
         finally:
-            spark.stop()
+            with contextlib.suppress(Py4JError, OSError):  # its JVM may be gone
+                spark.stop()
     if as_json:
         print(json.dumps(stored))
     else:
@@ -471,6 +487,93 @@ def stream(
             )
     if stop.interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def torture(
+    rounds: Annotated[int, typer.Option(min=1, help="How many faults.")] = 14,
+    seed: Annotated[int | None, typer.Option(help="Which ones, and in which order. Default: chosen and shown.")] = None,
+) -> None:
+    """Kill and break each part while ticks flow, on servers of its own, and compare what is stored with what was sent."""
+    from lab_utils.scratch import own_stack
+    from lab_utils.torture import campaign
+
+    chosen = secrets.randbelow(2**32) if seed is None else seed
+    out.print(f"seed {chosen}")
+    with own_stack("torture"):
+        harmed = campaign.run(rounds, chosen, out.print)
+    out.print(f"{rounds} faults, {harmed} did harm.")
+    if harmed:
+        raise typer.Exit(1)
+
+
+Docs = Annotated[bool, typer.Option("--docs", help="Put the results into docs/performance.md.")]
+
+
+@bench.command("sink")
+def bench_sink(
+    ticks: Annotated[int, typer.Option(min=100, help="Ticks in the topic.")] = 500_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count; one before them warms up.")] = 5,
+    only: Annotated[list[str] | None, typer.Option(help="a, b, b', c, d, e or f; may be repeated.")] = None,
+    growth: Annotated[bool, typer.Option("--growth", help="Also with ten million rows in the table.")] = False,
+    docs: Docs = False,
+    as_json: Json = False,
+) -> None:
+    """Rows per second: our sink, its ceiling, Spark's JDBC writer, the plain consumer."""
+    run = _benchmarks()
+    keys = only or ["a", "b", "b'", "c", "d", "e", "f"]
+    _show(run.bench_sink(ticks, rounds, keys, err.print, growth=growth), docs=docs, as_json=as_json)
+
+
+@bench.command("latency")
+def bench_latency(
+    rate: Annotated[list[int] | None, typer.Option(min=1, help="Messages a second; may be repeated.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long at each rate.")] = 20,
+    docs: Docs = False,
+    as_json: Json = False,
+) -> None:
+    """Milliseconds from sending an event to its row being visible."""
+    run = _benchmarks()
+    _show(run.bench_latency(rate or [100, 1_000, 10_000], seconds, err.print), docs=docs, as_json=as_json)
+
+
+@bench.command("startup")
+def bench_startup(
+    rounds: Annotated[int, typer.Option(min=1, help="How often.")] = 3, docs: Docs = False, as_json: Json = False
+) -> None:
+    """Seconds until the servers are there, and until the first row is."""
+    _show(_benchmarks().bench_startup(rounds, err.print), docs=docs, as_json=as_json)
+
+
+@bench.command("memory")
+def bench_memory(
+    rate: Annotated[int, typer.Option(min=1, help="Messages a second.")] = 2_000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 600,
+    docs: Docs = False,
+    as_json: Json = False,
+) -> None:
+    """Resident memory over time at a steady rate."""
+    _show(_benchmarks().bench_memory(rate, seconds, err.print), docs=docs, as_json=as_json)
+
+
+def _benchmarks() -> Any:
+    sys.path.append(str(ROOT))  # `benchmarks` lies beside the package, and is not installed
+    from benchmarks import run
+
+    return run
+
+
+def _show(report: Any, *, docs: bool, as_json: bool) -> None:
+    if docs:
+        from benchmarks.report import document
+
+        document(report)
+    if as_json:
+        print(json.dumps({"command": report.command, "results": report.raw}, indent=2))
+        return
+    out.print(report.table())
+    for note in report.notes:
+        out.print(_plain(note))
 
 
 def _feed_path(feed: str) -> Path:

@@ -1,36 +1,22 @@
-"""Records for the server tests, and what must become of them, computed without Spark and without SQL."""
+"""Records for the server tests; what must become of them is `lab_utils.torture.audit`'s to say."""
 
 import base64
 import gzip
 import json
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
+from datetime import datetime, timedelta
 from typing import Any
 
-from lab_utils import db_utils, kafka_utils
+from lab_utils import kafka_utils
 from lab_utils.settings import ROOT
 from lab_utils.ticks import ASSETS, CRYPTO, STOCKS, Asset, InvalidTickError, Tick, parse_tick
+from lab_utils.torture.audit import Message, Place, contents, expected, expected_candles
+
+__all__ = ["Message", "Place", "contents", "expected", "expected_candles"]
 
 SAMPLES = ROOT / "data_samples"
 RECORDED_DAY, PAST_DAY = b"2026-11-02", b"2024-11-04"
 """The samples are moved to a day that has passed on any clock: a tick far ahead of the broker is none."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """One record to send, and what the sender knows about it."""
-
-    topic: str
-    value: bytes | None
-    key: bytes | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
-
-
-Place = tuple[str, int, int]
-"""Topic, partition, offset."""
 
 
 def awkward_cases() -> list[dict[str, Any]]:
@@ -110,82 +96,6 @@ def send(messages: Iterable[Message], **options: Any) -> dict[Place, Message]:
         return {(found.topic, found.partition, found.offset): message for message, found in places}
     finally:
         producer.close()
-
-
-@dataclass
-class Contents:
-    """What the tables hold; rows by place in Kafka, so that a record stored twice is one row too many."""
-
-    ticks: dict[Place, dict[str, Any]]
-    dead_letters: dict[Place, tuple[bytes | None, str]]
-    candles: dict[tuple[str, str, str, datetime], tuple[Any, ...]]
-    row_count: int
-
-    @property
-    def places(self) -> set[Place]:
-        """The records that are in one table or the other."""
-        return set(self.ticks) | set(self.dead_letters)
-
-
-def contents() -> Contents:
-    """All rows of the tables, as they are now."""
-    found = Contents({}, {}, {}, 0)
-    with db_utils.cursor() as cursor:
-        for asset in ASSETS:
-            cursor.execute(f"SELECT * FROM {asset.table}")
-            names = [column.name for column in cursor.description]
-            for values in cursor.fetchall():
-                row = dict(zip(names, values, strict=True))
-                place = asset.topic, row.pop("kafka_partition"), row.pop("kafka_offset")
-                found.ticks[place] = row
-                found.row_count += 1
-        cursor.execute("SELECT topic, kafka_partition, kafka_offset, raw, reason FROM dead_letters")
-        for topic, partition, offset, raw, reason in cursor.fetchall():
-            found.dead_letters[topic, partition, offset] = (None if raw is None else bytes(raw), reason)
-            found.row_count += 1
-        cursor.execute(
-            "SELECT asset_class, symbol, currency, window_start, open, high, low, close, volume, tick_count "
-            "FROM candles_1m"
-        )
-        found.candles = {row[:4]: row[4:] for row in cursor.fetchall()}
-    return found
-
-
-def expected(records: dict[Place, Message]) -> Contents:
-    """What the tables must hold after these records, judged by `ticks.parse_tick` alone."""
-    found = Contents({}, {}, {}, len(records))
-    for place, message in records.items():
-        asset = next((asset for asset in ASSETS if asset.topic == message.topic), None)
-        if asset is None:
-            sent = next((value for name, value in message.headers if name == "reason"), None)
-            reason = "dead letter without a reason" if sent is None else sent.decode(errors="replace")
-            found.dead_letters[place] = (message.value, reason.replace("\0", ""))
-            continue
-        try:
-            tick = parse_tick(asset, message.value, datetime.now(UTC))
-        except InvalidTickError as error:
-            found.dead_letters[place] = (message.value, str(error))
-        else:
-            found.ticks[place] = tick.model_dump()
-    found.candles = expected_candles(found.ticks)
-    return found
-
-
-def expected_candles(ticks: dict[Place, dict[str, Any]]) -> dict[tuple[str, str, str, datetime], tuple[Any, ...]]:
-    """The candles of ticks, by plain arithmetic."""
-    names = {asset.topic: asset.name for asset in ASSETS}
-    minutes: dict[tuple[str, str, str, datetime], list[tuple[Any, ...]]] = defaultdict(list)
-    for (topic, partition, offset), tick in ticks.items():
-        minute = tick["event_time"].replace(second=0, microsecond=0)
-        key = names[topic], tick["symbol"], tick["currency"], minute
-        minutes[key].append((tick["event_time"], partition, offset, tick["price"], tick["size"] or Decimal(0)))
-    candles = {}
-    with localcontext(prec=60):
-        for key, rows in minutes.items():
-            prices = [row[3] for row in sorted(rows)]
-            volume = sum((row[4] for row in rows), Decimal(0))
-            candles[key] = (prices[0], max(prices), min(prices), prices[-1], volume, len(rows))
-    return candles
 
 
 def parsed_by_python(asset: Asset, value: bytes | None, broker_time: datetime) -> Tick | str:

@@ -1,0 +1,27 @@
+"""Empty topics and tables between two measurements."""
+
+from lab_utils import db_utils, kafka_utils
+from lab_utils.streaming import pipeline
+from lab_utils.waiting import wait_until
+
+
+def empty_tables() -> None:
+    """Delete all rows, and what the sink and Spark know of them."""
+    with db_utils.cursor("lab_owner") as cursor:
+        cursor.execute(
+            "TRUNCATE crypto_data, stock_data, candles_1m, dead_letters, stream_commits;"
+            "UPDATE candle_watermark SET watermark = '-infinity', late_ticks = 0"
+        )
+    pipeline.remove_checkpoints()
+
+
+def empty_topics() -> None:
+    """Delete the lab's topics and create them again, with the tables."""
+    with kafka_utils.admin() as client:
+        client.delete_topics(list(kafka_utils.TOPICS))
+        wait_until(lambda: not set(client.list_topics()) & set(kafka_utils.TOPICS), 30, "the topics to be deleted")
+    kafka_utils.ensure_topics()
+    with db_utils.cursor("lab_owner") as cursor:
+        cursor.execute("TRUNCATE stream_topics")
+    db_utils.check_topics(kafka_utils.topic_ids())
+    empty_tables()
