@@ -27,6 +27,8 @@ class Settings(BaseSettings):
 
     state_dir: Path = Field(ROOT / ".lab", description="Server data, checkpoints, logs and secrets.")
     jars_dir: Path = Field(ROOT / ".lab" / "jars", description="Downloaded jars; stacks may share them.")
+    course_dir: Path = Field(ROOT / "course", description="The sources of lessons and exercises.")
+    work_dir: Path = Field(ROOT / "work", description="Students' own copies of the exercises.")
 
     kafka_port: int = Field(9092, ge=1024, le=LAST_PORT, description="First port tried for Kafka.")
     postgres_port: int = Field(5432, ge=1024, le=LAST_PORT, description="First port tried for PostgreSQL.")
@@ -90,4 +92,5 @@ def settings() -> Settings:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"The file .env cannot be read ({error}).", "Save it as UTF-8 text, readable by you.") from None
-    return loaded.model_copy(update={"state_dir": loaded.state_dir.resolve(), "jars_dir": loaded.jars_dir.resolve()})
+    folders = ("state_dir", "jars_dir", "course_dir", "work_dir")
+    return loaded.model_copy(update={name: getattr(loaded, name).resolve() for name in folders})

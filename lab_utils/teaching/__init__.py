@@ -1,0 +1,6 @@
+"""The teaching engine: checks, hints and solutions in a notebook; the builder and the proof of the course behind it."""
+
+from lab_utils.teaching.api import check, hint, progress, reveal
+from lab_utils.teaching.shell import lab
+
+__all__ = ["check", "hint", "lab", "progress", "reveal"]
