@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lab_utils.feeds.file_feed import Recording
     from lab_utils.producers.delivery import Delivery
     from lab_utils.start import Summary
+    from lab_utils.teaching.proof import Result
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -222,19 +223,181 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+def reset(
+    unit: Annotated[
+        str | None, typer.Argument(help="Only what this unit made, as in 01, and a fresh copy of its exercises.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
     """Delete topics, tables and checkpoints together, so that they never disagree. Downloads stay."""
     from lab_utils import stack
     from lab_utils.start import stop_leftovers
 
-    if not yes and not (sys.stdin.isatty() and typer.confirm("Delete all topics, tables and checkpoints?")):
-        raise LabError("Nothing was deleted.", "To go ahead without the question: lab reset --yes")
+    what = f"what unit {unit} made" if unit else "all topics, tables and checkpoints"
+    if not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete {what}?")):
+        raise LabError("Nothing was deleted.", f"To go ahead without the question: lab reset {unit or ''} --yes")
+    if unit:
+        _reset_unit(unit)
+        return
     stop_leftovers()
     was_up = any(server.running for server in stack.status())
     stack.remove_data()
     if was_up:
         stack.up()
     out.print("Topics, tables and checkpoints are empty." + ("" if was_up else " Start again with: lab up"))
+
+
+def _reset_unit(number: str) -> None:
+    from lab_utils.teaching import workbook
+    from lab_utils.teaching.units import find_unit
+
+    unit = find_unit(number)
+    for line in workbook.reset_state(unit):
+        out.print(f"removed {line}" if not line.startswith("no ") else line)
+    kept = workbook.restore(unit)
+    out.print(f"{workbook.copy_path(unit)} is as shipped." + (f" Yours is now {kept.name}." if kept else ""))
+
+
+exercise_app = typer.Typer(no_args_is_help=True, help="Your copies of the exercises, in work/.")
+app.add_typer(exercise_app, name="exercise")
+
+
+@exercise_app.command("list")
+def exercise_list(as_json: Json = False) -> None:
+    """List the units and your copies."""
+    from lab_utils.teaching import workbook
+    from lab_utils.teaching.units import course_units
+
+    units = course_units()
+    if as_json:
+        rows = [{"unit": u.name, "title": u.title, "exercises": list(u.exercises)} for u in units]
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("unit", "title", "exercises", "your copy")
+    for unit in units:
+        copy = workbook.copy_path(unit)
+        table.add_row(unit.name, unit.title, str(len(unit.exercises)), str(copy) if copy.exists() else "")
+    out.print(table)
+
+
+@exercise_app.command("start")
+def exercise_start(number: Annotated[str, typer.Argument(help="The unit, as in 01.")]) -> None:
+    """Copy the exercises of a unit into work/, where git pull never touches them."""
+    from lab_utils.teaching import workbook
+    from lab_utils.teaching.units import find_unit
+
+    path, is_new = workbook.start(find_unit(number))
+    out.print(f"{path} is ready." if is_new else f"{path} was there already; a fresh one: lab reset {number}")
+
+
+@exercise_app.command("reset")
+def exercise_reset(number: Annotated[str, typer.Argument(help="The unit, as in 01.")]) -> None:
+    """Put a fresh copy of the exercises into work/; yours is kept under another name. Topics and tables stay."""
+    from lab_utils.teaching import workbook
+    from lab_utils.teaching.units import find_unit
+
+    unit = find_unit(number)
+    kept = workbook.restore(unit)
+    out.print(f"{workbook.copy_path(unit)} is as shipped." + (f" Yours is now {kept.name}." if kept else ""))
+
+
+@app.command()
+def progress() -> None:
+    """List all exercises, what came of each, and the next one."""
+    from lab_utils.teaching.api import progress_card
+
+    out.print(_plain(progress_card().text()))
+
+
+@app.command()
+def build(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 on a difference.")] = False,
+) -> None:
+    """Build notebooks, exercises and solutions from course/."""
+    from lab_utils.teaching import builder
+
+    root = settings().course_dir.parent
+    if not check:
+        changed = builder.write_files(root)
+        out.print("\n".join(f"wrote {name}" for name in changed) or "Nothing has changed.")
+        return
+    stale = builder.stale_files(root)
+    if stale:
+        raise LabError(f"Not as the sources say: {'; '.join(stale)}.", "Build them again with: lab build")
+    out.print("All notebooks are as their sources say.")
+
+
+@app.command()
+def verify(
+    numbers: Annotated[list[str] | None, typer.Argument(help="Units, as in 00 01. Default: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove the course on servers of its own: solutions, exercises as shipped, wrong answers, mutants, lessons."""
+    from lab_utils.teaching import builder, proof
+    from lab_utils.teaching.units import course_units, find_unit
+
+    units = [find_unit(number) for number in numbers] if numbers else course_units()
+    stale = builder.stale_files(settings().course_dir.parent)
+    if stale:
+        raise LabError(f"Not as the sources say: {'; '.join(stale)}.", "Build them first with: lab build")
+    with proof.own_stack() as folder:
+        results = [proof.verify(unit, folder, lambda line: err.print(_plain(line))) for unit in units]
+    if as_json:
+        print(json.dumps([vars(result) for result in results], indent=2))
+    else:
+        _print_proof(results)
+    if any(result.problems for result in results):
+        raise typer.Exit(1)
+
+
+def _print_proof(results: "Sequence[Result]") -> None:
+    table = Table(
+        "unit",
+        "exercises",
+        "wrong answers caught",
+        "alternatives accepted",
+        "mutants killed",
+        "equivalent",
+        "seconds: lesson, solution, shipped, answers",
+    )
+    for result in results:
+        spent = ", ".join(f"{result.seconds.get(step, 0):.0f}" for step in ("lesson", "solution", "shipped", "answers"))
+        table.add_row(
+            result.unit,
+            str(result.exercises),
+            f"{result.wrong_caught} of {result.wrong}",
+            f"{result.alternatives_accepted} of {result.alternatives}",
+            f"{result.mutants_killed} of {result.mutants}",
+            str(result.equivalent),
+            spent,
+        )
+    out.print(table)
+    for result in results:
+        for problem in result.problems:
+            err.print(f"[red]problem[/] {_plain(problem)}")
+
+
+@app.command()
+def grade(
+    folder: Annotated[Path, typer.Argument(help="The students' notebooks, one each or a folder each.")],
+    output: Annotated[Path, typer.Option(help="Where marks.csv and marks.html are written.")] = Path(),
+    seconds: Annotated[float, typer.Option(min=10, help="Time limit of a notebook.")] = 600,
+    cell_seconds: Annotated[int, typer.Option(min=1, help="Time limit of a cell.")] = 60,
+) -> None:
+    """Mark students' notebooks, each against servers of its own, and say where the class is stuck."""
+    from lab_utils.teaching import grade as grading
+
+    if not folder.is_dir():
+        raise LabError(f"{folder} is no folder.", "Name the folder with the students' notebooks.")
+    marks = grading.grade(
+        folder, seconds=seconds, cell_seconds=cell_seconds, say=lambda line: err.print(_plain(f"marking {line} …"))
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    grading.write_csv(marks, output / "marks.csv")
+    grading.write_html(marks, output / "marks.html")
+    out.print(
+        f"{len({mark.student for mark in marks})} notebooks marked: {output / 'marks.csv'}, {output / 'marks.html'}"
+    )
 
 
 @app.command()

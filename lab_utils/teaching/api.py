@@ -9,7 +9,7 @@ import time
 import traceback
 
 from lab_utils.errors import LabError
-from lab_utils.teaching import progress as kept
+from lab_utils.teaching import records as kept
 from lab_utils.teaching.builder import all_regions, with_stubs
 from lab_utils.teaching.cards import LOOKS, Card, Countdown, report_card, show, table_card
 from lab_utils.teaching.engine import evaluate

@@ -1,0 +1,401 @@
+"""Prove a course: `lab verify`. Each claim that a unit makes about its exercises is tried out on real servers."""
+
+import ast
+import contextlib
+import dataclasses
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from lab_utils.errors import LabError
+from lab_utils.settings import ROOT, settings
+from lab_utils.teaching import builder, records
+from lab_utils.teaching.cards import MIME
+from lab_utils.teaching.engine import evaluate
+from lab_utils.teaching.mutants import mutants
+from lab_utils.teaching.outcomes import Outcome, Report
+from lab_utils.teaching.source import Cell, Region, read_cells, regions
+from lab_utils.teaching.units import Exercise, Unit
+
+MIN_HINTS, MIN_WRONG, MIN_ALTERNATIVES = 2, 3, 1
+MIN_KILLED = 0.95
+CELL_SECONDS = 300
+MUTANT_SECONDS = 8.0
+"""A mutant that runs longer than this, and much longer than the solution, never ends; the check's own limit is for people."""
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass
+class Result:
+    """What was tried for one unit."""
+
+    unit: str
+    exercises: int = 0
+    wrong: int = 0
+    wrong_caught: int = 0
+    alternatives: int = 0
+    alternatives_accepted: int = 0
+    mutants: int = 0
+    mutants_killed: int = 0
+    equivalent: int = 0
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Step → how long it took."""
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Where the answers of a unit are tried: its exercises' source, read once."""
+
+    unit: Unit
+    cells: tuple[Cell, ...]
+    file: str
+
+    @classmethod
+    def of(cls, unit: Unit) -> "Bench":
+        """The bench of a unit."""
+        path = unit.folder / "exercises.py"
+        return cls(unit, tuple(read_cells(path.read_text(encoding="utf-8"), path.name)), path.name)
+
+    def region(self, exercise_id: str) -> tuple[Cell, Region]:
+        """The cell of an exercise, and the answer in it."""
+        for cell in self.cells:
+            for region in regions(cell, self.file):
+                if region.exercise_id == exercise_id:
+                    return cell, region
+        raise LabError(f"{self.file} has no {exercise_id}.", "Run: lab build --check")
+
+    def stub(self, exercise_id: str) -> str:
+        """The cell as students get it."""
+        return "\n".join(builder.with_stubs(self.region(exercise_id)[0], self.file).lines)
+
+    def solution_cell(self, exercise_id: str) -> str:
+        """The cell with the answer."""
+        return "\n".join(builder.with_answers(self.region(exercise_id)[0], self.file).lines)
+
+    def answers(self, exercise_id: str, cell_code: str, name: str) -> tuple[object, ...]:
+        """What `check` is passed when the exercise's cell is `cell_code`.
+
+        The cells tagged `setup` run first; cells of other exercises do not, so that each answer stands by itself.
+        """
+        namespace: dict[str, Any] = {"__name__": "__answer__"}
+        with _quiet():
+            for cell in self.cells:
+                if "setup" in cell.tags:
+                    exec(compile("\n".join(cell.lines), self.file, "exec"), namespace)
+            exec(compile(cell_code, name, "exec"), namespace)
+            call = self._check_call(exercise_id)
+            return tuple(
+                eval(compile(ast.Expression(argument), self.file, "eval"), namespace) for argument in call.args[1:]
+            )
+
+    def _check_call(self, exercise_id: str) -> ast.Call:
+        for cell in self.cells:
+            if cell.kind == "code" and f'check("{exercise_id}"' in "\n".join(cell.lines):
+                for node in ast.walk(ast.parse("\n".join(cell.lines))):
+                    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check":
+                        return node
+        raise LabError(f'{self.file} has no check("{exercise_id}", …).', "Run: lab build --check")
+
+    def judge(self, exercise: Exercise, cell_code: str, name: str, seconds: float | None = None) -> Report:
+        """Run a cell and check what it gives. A cell that raises by itself is an ERROR, as the student sees it."""
+        try:
+            answers = self.answers(exercise.id, cell_code, name)
+        except (Exception, SystemExit) as error:
+            return Report(
+                exercise.id,
+                exercise.title,
+                Outcome.ERROR,
+                message=f"The cell raised {type(error).__name__}: {error}",
+                stage="the cell itself",
+            )
+        with _quiet():
+            return evaluate(exercise, answers, stub=self.stub(exercise.id), seconds=seconds)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Answers print what they like; the proof's output is its table."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+# --- What needs no server ---------------------------------------------------------------------------------------
+
+
+def lint(unit: Unit) -> list[str]:
+    """What a unit lacks, each with its place."""
+    found = []
+    for exercise in unit.exercises.values():
+        if len(exercise.hints) < MIN_HINTS:
+            found.append(f"{unit.folder.name}/checks.py: {exercise.id} has fewer than {MIN_HINTS} hints")
+        for kind, least in (("wrong", MIN_WRONG), ("alt", MIN_ALTERNATIVES)):
+            count = len(answer_files(unit, exercise.id, kind))
+            if count < least:
+                found.append(f"{unit.folder.name}/answers/{exercise.id}: {count} {kind}_*.py where {least} are needed")
+    return found + [f"{path.relative_to(unit.folder.parent)}: a stray file" for path in _stray_files(unit)]
+
+
+def answer_files(unit: Unit, exercise_id: str, kind: str) -> list[Path]:
+    """The answers of one kind, `wrong` or `alt`."""
+    return sorted((unit.folder / "answers" / exercise_id).glob(f"{kind}_*.py"))
+
+
+def _stray_files(unit: Unit) -> list[Path]:
+    known = {unit.folder / name for name in ("lesson.py", "exercises.py", "checks.py")}
+    for exercise_id in unit.exercises:
+        known.update(answer_files(unit, exercise_id, "wrong"))
+        known.update(answer_files(unit, exercise_id, "alt"))
+    files = (path for path in unit.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(path for path in files if path not in known)
+
+
+def expectation(path: Path) -> dict[str, str]:
+    """What the head of a wrong answer declares: `# outcome:`, `# stage:`, `# message:`.
+
+    Raises:
+        LabError: one of them is missing.
+    """
+    head = dict(re.findall(r"^# (outcome|stage|message): (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+    missing = {"outcome", "stage", "message"} - set(head)
+    if missing:
+        raise LabError(f"{path} does not declare its {', '.join(sorted(missing))}.", "See docs/authoring.md.")
+    return head
+
+
+# --- Answers and mutants ----------------------------------------------------------------------------------------
+
+
+def try_answers(unit: Unit, result: Result, say: Say) -> None:
+    """Wrong answers must fail where and as they declare, alternatives must pass, mutants must fail."""
+    bench = Bench.of(unit)
+    for exercise in unit.exercises.values():
+        started = time.monotonic()
+        say(f"{exercise.id} {exercise.title}")
+        solved = bench.judge(exercise, bench.solution_cell(exercise.id), f"<solution of {exercise.id}>")
+        if solved.outcome is not Outcome.PASS:
+            result.problems.append(f"{exercise.id}: the solution gives {_said(solved)}")
+            continue
+        untouched = bench.judge(exercise, bench.stub(exercise.id), f"<stub of {exercise.id}>")
+        if untouched.outcome is not Outcome.NOT_ATTEMPTED:
+            result.problems.append(f"{exercise.id}: as shipped it gives {_said(untouched)}")
+        _try_wrong(bench, exercise, result)
+        _try_alternatives(bench, exercise, result)
+        _try_mutants(bench, exercise, solved.seconds, result)
+        result.seconds[exercise.id] = time.monotonic() - started
+
+
+def _said(report: Report) -> str:
+    return f"{report.outcome} at {report.stage or 'start'!r}: {report.message} {report.repair}".strip()
+
+
+def _try_wrong(bench: Bench, exercise: Exercise, result: Result) -> None:
+    for path in answer_files(bench.unit, exercise.id, "wrong"):
+        wanted = expectation(path)
+        report = bench.judge(exercise, path.read_text(encoding="utf-8"), str(path))
+        result.wrong += 1
+        caught = report.outcome in {Outcome.FAIL, Outcome.ERROR, Outcome.NOT_ATTEMPTED}
+        as_declared = (
+            report.outcome == wanted["outcome"]
+            and report.stage == wanted["stage"]
+            and wanted["message"] in report.message
+        )
+        result.wrong_caught += caught and as_declared
+        if not as_declared:
+            result.problems.append(
+                f"{path.relative_to(bench.unit.folder.parent)}: declared {wanted}, gave {_said(report)}"
+            )
+
+
+def _try_alternatives(bench: Bench, exercise: Exercise, result: Result) -> None:
+    for path in answer_files(bench.unit, exercise.id, "alt"):
+        report = bench.judge(exercise, path.read_text(encoding="utf-8"), str(path))
+        result.alternatives += 1
+        result.alternatives_accepted += report.outcome is Outcome.PASS
+        if report.outcome is not Outcome.PASS:
+            result.problems.append(f"{path.relative_to(bench.unit.folder.parent)}: a right answer gave {_said(report)}")
+
+
+def _try_mutants(bench: Bench, exercise: Exercise, solution_seconds: float, result: Result) -> None:
+    cell = bench.solution_cell(exercise.id)
+    solution = "\n".join(bench.region(exercise.id)[1].solution)
+    limit = min(exercise.seconds, MUTANT_SECONDS + 5 * solution_seconds)
+    left = dict(exercise.equivalent_mutants)
+    for mutant in mutants(cell, solution):
+        if left.pop(mutant.description, None) is not None:
+            result.equivalent += 1
+            continue
+        report = bench.judge(exercise, mutant.code, f"<mutant of {exercise.id}>", limit)
+        result.mutants += 1
+        # A mutant that waits until the limit is caught as well: the student would read that it does not return.
+        killed = report.outcome in {Outcome.FAIL, Outcome.ERROR, Outcome.NOT_ATTEMPTED}
+        result.mutants_killed += killed
+        if not killed:
+            result.problems.append(f"{exercise.id}: the mutant {mutant.description!r} gives {_said(report)}")
+    result.problems += [f"{exercise.id}: there is no mutant {name!r} any more" for name in left]
+
+
+# --- Notebooks --------------------------------------------------------------------------------------------------
+
+
+def run_notebook(path: Path, output: Path, *, strict: bool) -> nbformat.NotebookNode:
+    """Execute a notebook from top to bottom with papermill; the executed one.
+
+    Raises:
+        LabError: a cell raised; the text has its number and reason.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    records.progress_file().unlink(missing_ok=True)
+    with _environment(LAB_STRICT="1" if strict else "0", PYTHONPATH=str(ROOT)):
+        try:
+            papermill.execute_notebook(
+                str(path),
+                str(output),
+                kernel_name="python3",
+                cwd=str(output.parent),
+                progress_bar=False,
+                execution_timeout=CELL_SECONDS,
+            )
+        except PapermillExecutionError as error:
+            raise LabError(
+                f"{path.name}: cell {error.cell_index} raised {error.ename}: {' '.join(error.evalue.split())[:500]}.",
+                f"The executed notebook is {output}.",
+            ) from None
+    executed: nbformat.NotebookNode = nbformat.read(output, as_version=4)
+    return executed
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def cards_of(notebook: nbformat.NotebookNode) -> list[tuple[str, dict[str, Any]]]:
+    """The checks' results in an executed notebook: (source of the cell, data)."""
+    return [
+        (cell.source, dict(output.data[MIME]))
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type in {"display_data", "execute_result"} and MIME in output.data
+    ]
+
+
+def run_solution(unit: Unit, folder: Path, result: Result) -> None:
+    """The solution notebook passes each declared exercise, under strict checks."""
+    executed = run_notebook(_built("solutions", unit), folder / f"solution_{unit.name}.ipynb", strict=True)
+    passed = [card["exercise"] for _, card in cards_of(executed) if card["outcome"] == Outcome.PASS]
+    if passed != list(unit.exercises):
+        result.problems.append(f"solutions/{unit.name}.ipynb passes {passed}, declared is {list(unit.exercises)}")
+
+
+def run_shipped(unit: Unit, folder: Path, result: Result) -> None:
+    """The exercises as shipped run without a traceback, and each check says that nothing was attempted."""
+    executed = run_notebook(_built("exercises", unit), folder / f"shipped_{unit.name}.ipynb", strict=False)
+    seen = [(card["exercise"], card["outcome"]) for _, card in cards_of(executed)]
+    if seen != [(exercise_id, Outcome.NOT_ATTEMPTED) for exercise_id in unit.exercises]:
+        result.problems.append(f"exercises/{unit.name}.ipynb as shipped gives {seen}")
+    for source, card in cards_of(executed):
+        if f'check("{card["exercise"]}"' not in source:
+            result.problems.append(f"exercises/{unit.name}.ipynb: {card['exercise']} is reported by another cell")
+
+
+def run_lesson(unit: Unit, folder: Path, result: Result) -> None:
+    """The lesson runs, and runs again in the same stack; deterministic cells give the same output both times."""
+    first = folder / f"lesson_{unit.name}.ipynb"
+    run_notebook(_built("notebooks", unit), first, strict=False)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-x", "-p", "no:cacheprovider"),
+            *("-c", os.devnull, "--rootdir", str(folder), f"--nbval-cell-timeout={CELL_SECONDS}", str(first)),
+        ],
+        cwd=folder,
+        env={**os.environ, "LAB_STRICT": "0", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-40:])
+        result.problems.append(f"notebooks/{unit.name}.ipynb does not give the same when it is run again:\n{said}")
+
+
+def _built(folder: str, unit: Unit) -> Path:
+    return settings().course_dir.parent / folder / f"{unit.name}.ipynb"
+
+
+@contextlib.contextmanager
+def own_stack() -> Iterator[Path]:
+    """Servers of the proof's own, which this process and its notebooks use; a folder for what they leave.
+
+    A proof deletes progress and stops brokers: none of that may happen to the servers that somebody works with.
+    """
+    from lab_utils import stack
+
+    jars, course = settings().jars_dir, settings().course_dir
+    with (
+        tempfile.TemporaryDirectory(prefix="lab-verify-", ignore_cleanup_errors=True) as temporary,
+        _environment(
+            LAB_STATE_DIR=str(Path(temporary) / "state"),
+            LAB_WORK_DIR=str(Path(temporary) / "work"),
+            LAB_JARS_DIR=str(jars),
+            LAB_COURSE_DIR=str(course),
+        ),
+    ):
+        settings.cache_clear()
+        try:
+            stack.up()
+            yield Path(temporary)
+        finally:
+            stack.down()
+    settings.cache_clear()
+
+
+def verify(unit: Unit, folder: Path, say: Say) -> Result:
+    """Prove one unit against the stack of this process.
+
+    Args:
+        unit: which.
+        folder: for the executed notebooks.
+        say: told what is being done.
+    """
+    result = Result(unit.name, exercises=len(unit.exercises))
+    result.problems += lint(unit)
+    steps: list[tuple[str, str, Callable[[], None]]] = [
+        ("lesson", "the lesson, twice", lambda: run_lesson(unit, folder, result)),
+        ("solution", "the solutions, strictly", lambda: run_solution(unit, folder, result)),
+        ("shipped", "the exercises as shipped", lambda: run_shipped(unit, folder, result)),
+        ("answers", "answers and mutants", lambda: try_answers(unit, result, say)),
+    ]
+    for name, words, step in steps:
+        say(f"{unit.name}: {words}")
+        started = time.monotonic()
+        try:
+            step()
+        except LabError as error:
+            result.problems.append(str(error))
+        result.seconds[name] = time.monotonic() - started
+    if result.mutants and result.mutants_killed < MIN_KILLED * result.mutants:
+        result.problems.append(f"{unit.name}: fewer than {MIN_KILLED:.0%} of the mutants were killed")
+    return result
