@@ -2,5 +2,6 @@
 
 from lab_utils.teaching.api import check, hint, progress, reveal
 from lab_utils.teaching.shell import lab
+from lab_utils.teaching.workbook import clean_slate
 
-__all__ = ["check", "hint", "lab", "progress", "reveal"]
+__all__ = ["check", "clean_slate", "hint", "lab", "progress", "reveal"]

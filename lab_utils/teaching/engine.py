@@ -85,7 +85,7 @@ def _judge(
     blank: Report,
 ) -> Report:
     ending = _run(exercise, answers, trial, seconds, on_wait)
-    passed = tuple(trial.passed)
+    passed = tuple(stage for stage in dict.fromkeys(trial.passed) if stage != trial.current)
     report = dataclasses.replace(blank, stage=trial.current, passed_stages=passed)
     error = ending.error
     match error:

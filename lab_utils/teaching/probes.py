@@ -1,11 +1,13 @@
 """What the broker says and what the tables hold: the ground truth for checks, asked for without the student's code."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
@@ -51,6 +53,24 @@ class Broker:
         """A fresh consumer with the lab's settings."""
         return self._kept(kafka_utils.make_consumer(*topics, **options))
 
+    def watched_producer(self, **options: Any) -> tuple[Any, list[Any]]:
+        """A fresh producer, and the list to which it adds the future of each record that is sent with it.
+
+        A future that is not done when the answer returns is a record that is lost if the program ends there. Closing
+        the producer would not tell: it may still send what is in its buffer.
+        """
+        producer = self.producer(**options)
+        sent: list[Any] = []
+        send = producer.send
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            future = send(*arguments, **named)
+            sent.append(future)
+            return future
+
+        producer.send = watched
+        return producer, sent
+
     def _kept(self, client: Any) -> Any:
         self._closing.append(client)
         return client
@@ -58,10 +78,8 @@ class Broker:
     def close(self) -> None:
         """Close all clients, without waiting for records that nobody flushed."""
         for client in self._closing:
-            if hasattr(client, "flush"):
-                client.close(timeout=0)
-            else:
-                client.close()
+            with contextlib.suppress(KafkaError):
+                client.close(timeout=0) if hasattr(client, "flush") else client.close()
 
     def topics(self) -> set[str]:
         """The names of all topics."""
@@ -94,8 +112,9 @@ class Broker:
         from kafka.admin import ConfigResource, ConfigResourceType
 
         with kafka_utils.admin() as admin:
-            answer = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-        return _find_setting(answer, name)
+            resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+            found = admin.describe_configs([resource], config_filter="all")["topic"][topic]
+        return str(found[name]["value"]) if name in found else None
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """Partition → the offset of the next record."""
@@ -165,24 +184,6 @@ class Broker:
             consumer.commit(wanted)
         finally:
             consumer.close()
-
-
-def _find_setting(answer: Any, name: str) -> str | None:
-    """kafka-python has changed the shape of this answer between versions; the pair is looked for wherever it stands."""
-    if isinstance(answer, dict):
-        if name in answer:
-            value = answer[name]
-            return str(value["value"]) if isinstance(value, dict) else str(value)
-        parts = list(answer.values())
-    elif hasattr(answer, "resources"):
-        parts = list(answer.resources)
-    elif isinstance(answer, list | tuple):
-        if len(answer) > 1 and answer[0] == name:
-            return str(answer[1])
-        parts = list(answer)
-    else:
-        return None
-    return next((found for part in parts if (found := _find_setting(part, name)) is not None), None)
 
 
 class Tables:

@@ -154,6 +154,8 @@ def regions(cell: Cell, file: str) -> list[Region]:
         if begin.exercise_id is None:
             raise SourceError(file, cell.first_line + begin.index, "BEGIN SOLUTION without an exercise id, as in 01.2")
         solution = cell.lines[begin.index + 1 : end.index]
+        while solution and not solution[-1].strip():
+            solution = solution[:-1]
         if not any(line.strip() and not line.strip().startswith("#") for line in solution):
             raise SourceError(file, cell.first_line + begin.index, "the solution is empty")
         stub, last = [begin.indent + line for line in DEFAULT_STUB], end.index

@@ -62,11 +62,13 @@ def unit_folder(unit_number: str) -> Path:
     return settings().state_dir / f"unit{unit_number}"
 
 
-def lesson_folder(unit_number: str) -> Path:
-    """An empty folder for a lesson; whatever an earlier run started in it is stopped first."""
+def clean_slate(unit_number: str) -> Path:
+    """An empty folder for a lesson; what an earlier run of it started or made is removed first."""
     stop_processes(unit_number)
     folder = unit_folder(unit_number)
     shutil.rmtree(folder, ignore_errors=True)
+    _on_server("topics", lambda: _drop_topics(f"unit{unit_number}."))
+    _on_server("tables", lambda: _drop_tables(f"unit{unit_number}_"))
     folder.mkdir(parents=True, mode=0o700)
     return folder
 

@@ -1,0 +1,2 @@
+def to_price(text):
+    return Decimal(text.partition(" ")[0])

@@ -1,0 +1,5 @@
+# outcome: FAIL
+# stage: is a Decimal
+# message: of type float
+def to_price(text):
+    return float(text.split()[0])

@@ -1,0 +1,5 @@
+# outcome: FAIL
+# stage: Kafka has it
+# message: still in the producer's buffer
+def say_hello(producer, topic):
+    producer.send(topic, value=b"hello")

@@ -1,0 +1,8 @@
+from kafka.admin import ConfigResource, ConfigResourceType
+
+
+def create_topic(admin, name, partitions, keep_hours):
+    admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
+    admin.wait_for_topics([name])
+    keep = {"retention.ms": str(1000 * 3600 * keep_hours)}
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=keep)])

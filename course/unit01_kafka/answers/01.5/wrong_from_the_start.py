@@ -1,0 +1,11 @@
+# outcome: FAIL
+# stage: nothing that late
+# message: You say 0
+def offsets_at(servers, topic, moment):
+    consumer = KafkaConsumer(bootstrap_servers=servers)
+    places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+    milliseconds = int(moment.timestamp() * 1000)
+    found = consumer.offsets_for_times(dict.fromkeys(places, milliseconds))
+    starts, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
+    consumer.close()
+    return {place.partition: found[place].offset if found[place] else starts[place] for place in places}

@@ -1,0 +1,14 @@
+# outcome: FAIL
+# stage: groups work
+# message: cannot commit its offset
+def broker_properties(folder, port, controller_port):
+    return "\n".join(
+        [
+            "process.roles=broker,controller",
+            "node.id=1",
+            f"controller.quorum.voters=1@127.0.0.1:{controller_port}",
+            f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "controller.listener.names=CONTROLLER",
+            f"log.dirs={folder}/data",
+        ]
+    )

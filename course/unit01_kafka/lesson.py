@@ -1,0 +1,403 @@
+# The lesson of unit 01. Build: lab build
+
+# %% [markdown]
+# # 01 Kafka: spinning up a broker
+#
+# **Goal.** You start a Kafka broker with your own hands, put trades into it, read them back from any place you like,
+# and look at the files in which it keeps them. Then you kill it, and see what is left.
+#
+# About 40 minutes. You need Python; you need not know Kafka. Run each cell with Shift+Enter and read what it shows
+# before you go on. Nothing here can break the lab: `lab reset 01` in a terminal restores this unit.
+
+# %% [markdown]
+# ## Where we are
+#
+# A price that moves on a market passes six stations until it is a line on your screen. This unit is about the third.
+# A green rim means that the server runs.
+
+# %%
+from lab_utils.teaching import clean_slate, lab
+
+lab("up")
+folder = clean_slate("01")
+
+# %%
+from lab_utils.teaching.pictures import pipeline_map
+
+pipeline_map(here="kafka")
+
+# %% [markdown]
+# Why put anything between the producer and the database? Because they are never equally fast, and never alive at the same
+# moments. Kafka is a **log**: producers append records to its end, and keep doing so when nobody reads. Consumers read at
+# their own pace, stop, come back, and read the same records again if they must. A record is not removed by being read.
+#
+# The process that keeps the log is called a **broker**.
+
+# %% [markdown]
+# ## 1. A broker by hand
+#
+# `lab up` has started one for you. To see that there is no magic in it, start a second one yourself. It takes three steps:
+# write its properties, format its folder, start it.
+#
+# **Step 1: properties.** A broker is configured by a file of lines `name=value`. These are all that is needed.
+
+# %%
+from lab_utils.servers.processes import choose_port
+
+port = choose_port("my_broker", 19092)
+controller_port = choose_port("my_controller", port + 1, taken=[port])
+data = folder / "data"
+
+properties = f"""
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+log.dirs={data.as_posix()}
+offsets.topic.replication.factor=1
+"""
+properties_file = folder / "server.properties"
+properties_file.write_text(properties)
+print(properties)
+
+# %% [markdown]
+# Line by line:
+#
+# - `process.roles`: this process is a **broker** (it keeps records) and a **controller** (it keeps the list of topics, and who
+#   leads which partition).
+# - `controller.quorum.voters`: all controllers, as `id@host:port`. They elect a leader among themselves. Here the quorum
+#   is one; in production it is three or five, so that one may fail.
+# - `listeners`: where the process listens. One door for clients, one for the controllers. `127.0.0.1` is your machine alone.
+# - `log.dirs`: the folder of the log.
+# - `offsets.topic.replication.factor`: Kafka keeps its own notes on three brokers unless told otherwise. We have one.
+#
+# Older tutorials start **ZooKeeper** first. Until Kafka 3 the list of topics and leaders was kept there, in a second
+# system with servers of its own. Since Kafka 4 it lives in Kafka itself, as a log of its own (this is called **KRaft**),
+# and ZooKeeper is gone.
+
+# %% [markdown]
+# **Step 2: format.** The folder gets a name tag, the id of the cluster. A broker refuses to start on a folder of another
+# cluster, so that a wrong path in the properties cannot mix up two logs.
+
+# %%
+import subprocess
+
+from lab_utils.servers.jars import class_path
+from lab_utils.servers.java import find_java
+
+java = str(find_java().executable)
+cluster_id = "MyFirstClusterOfMyOwn1"  # 22 characters of base64: a UUID
+format_command = [
+    *(java, "-Dlog4j2.level=ERROR", "-cp", class_path("kafka"), "kafka.tools.StorageTool"),
+    *("format", f"--cluster-id={cluster_id}", "-c", str(properties_file)),
+]
+subprocess.run(format_command, check=True)
+print((data / "meta.properties").read_text())
+
+# %% [markdown]
+# **Step 3: start.** A broker is a Java program. The cell starts it in the background and asks until it answers.
+
+# %%
+import time
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from lab_utils.servers.processes import spawn
+from lab_utils.waiting import wait_until
+
+
+def start_my_broker() -> subprocess.Popen[bytes]:
+    """Start the broker of this lesson; its output goes to a file beside its data."""
+    command = [java, "-Xmx256m", "-cp", class_path("kafka"), "kafka.Kafka", str(properties_file)]
+    return spawn(command, folder / "my_broker.log", cwd=folder)
+
+
+def answers() -> bool:
+    """Whether my broker accepts clients."""
+    try:
+        KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}", bootstrap_timeout_ms=1000).close()
+    except KafkaError:
+        return False
+    return True
+
+
+started = time.monotonic()
+my_broker = start_my_broker()
+wait_until(answers, 60, "my broker to accept clients")
+print(f"my broker is process {my_broker.pid} and accepted clients after {time.monotonic() - started:.1f} s")
+
+# %% [markdown]
+# Ask it who it is. Any client may: an address of one broker, the **bootstrap server**, is enough to learn about all others.
+
+# %%
+my_admin = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")
+cluster = my_admin.describe_cluster()
+print("cluster   ", cluster["cluster_id"])
+print("controller", cluster["controller_id"])
+for broker in cluster["brokers"]:
+    print("broker    ", broker["broker_id"], "at", broker["host"], broker["port"])
+
+# %% [markdown]
+# That is your cluster: one broker, which leads itself. The lab's own broker is another process with another folder. From
+# here on we use the lab's, and come back to yours at the end, to kill it.
+
+# %% [markdown]
+# ## 2. Topics and partitions
+#
+# Records are kept in **topics**, and each topic is cut into **partitions**. A partition is one log, in one folder, led by
+# one broker. Partitions are how Kafka grows: four partitions can be read by four consumers at once.
+
+# %%
+from lab_utils.servers import kafka_server
+
+servers = kafka_server.bootstrap_servers()
+admin = KafkaAdminClient(bootstrap_servers=servers)
+
+TOPIC = "unit01.trades"
+admin.create_topics({TOPIC: {"num_partitions": 3, "replication_factor": 1}})
+admin.wait_for_topics([TOPIC])
+for partition in sorted(admin.describe_topics([TOPIC])[0]["partitions"], key=lambda part: part["partition_index"]):
+    print("partition", partition["partition_index"], "is led by broker", partition["leader_id"])
+
+# %% [markdown]
+# The `replication_factor` says how many brokers keep a copy. With one broker it can only be 1. Ask for two and see:
+
+# %%
+try:
+    admin.create_topics({"unit01.two_copies": {"num_partitions": 1, "replication_factor": 2}})
+except KafkaError as error:
+    print(type(error).__name__)
+
+# %% [markdown]
+# ## 3. Keys decide the partition
+#
+# Send twelve trades of four symbols, first **without a key**.
+
+# %%
+from kafka import KafkaProducer
+
+SYMBOLS = ["BTC", "ETH", "SOL", "AAPL"]
+trades = [(SYMBOLS[number % 4], 100 + number) for number in range(12)]
+
+producer = KafkaProducer(bootstrap_servers=servers, linger_ms=0)
+for symbol, price in trades:
+    producer.send(TOPIC, value=f"{symbol} {price}".encode()).get(timeout=10)
+
+# %%
+from lab_utils.teaching.pictures import partition_bars
+
+partition_bars(TOPIC)
+
+# %% [markdown]
+# Each block is a record; point at one to read it. Without a key the producer deals records out as it likes, so the trades of
+# one symbol lie in several partitions. Is that bad? Look at what a reader of the whole topic can rely on:
+#
+# **Kafka keeps the order within a partition, and promises nothing across partitions.** Two trades of BTC in two partitions
+# may be read in either order, and then yesterday's price may come out on top.
+#
+# Now the same trades **with the symbol as key**. The producer computes a hash of the key, and the hash names the partition.
+
+# %%
+for symbol, price in trades:
+    producer.send(TOPIC, key=symbol.encode(), value=f"{symbol} {price}".encode())
+producer.flush()
+
+partition_bars(TOPIC)
+
+# %% [markdown]
+# Every symbol has one colour in one partition now. Check it in numbers, from what the broker gives back:
+
+# %% tags=["deterministic"]
+from collections import defaultdict
+
+from kafka import KafkaConsumer, TopicPartition
+
+places = [TopicPartition(TOPIC, number) for number in range(3)]
+consumer = KafkaConsumer(bootstrap_servers=servers)
+consumer.assign(places)
+consumer.seek_to_beginning(*places)
+
+found = defaultdict(set)
+seen = 0
+while seen < 24:
+    for batch in consumer.poll(timeout_ms=500).values():
+        for record in batch:
+            seen += 1
+            if record.key is not None:
+                found[record.key.decode()].add(record.partition)
+for symbol in SYMBOLS:
+    print(symbol, "is in partition", *sorted(found[symbol]))
+
+# %% [markdown]
+# It is the same in your neighbour's notebook: the hash depends on the key and the number of partitions, on nothing else. That
+# is also why one does not change the number of partitions of a keyed topic lightly. With four instead of three, the next
+# trade of a symbol may go elsewhere than the ones before it.
+#
+# `flush()` in the cell above is not decoration. `send` only puts a record into a buffer; a thread sends it later. A program
+# that ends without `flush()` (or `close()`) may lose what is still in the buffer, without an error.
+
+# %% [markdown]
+# ## 4. Offsets: the place in the log
+#
+# Each record has a number in its partition, the **offset**. It never changes and is never used again. A reader is nothing
+# but an offset per partition: where it stands. It may move as it likes.
+
+# %%
+place = places[0]
+first, end = consumer.beginning_offsets([place])[place], consumer.end_offsets([place])[place]
+print(f"partition 0 holds the offsets {first} to {end - 1}; the next record will get {end}")
+
+consumer.seek(place, first)
+records = consumer.poll(timeout_ms=2000, max_records=2).get(place, [])
+print("from the start:", [record.value.decode() for record in records])
+
+consumer.seek(place, first)
+again = consumer.poll(timeout_ms=2000, max_records=2).get(place, [])
+print("and once more: ", [record.value.decode() for record in again])
+consumer.close()
+
+# %% [markdown]
+# Reading did not remove anything. So who remembers how far a program has come, when it starts anew? The broker, if it is
+# asked to: consumers with a `group_id` **commit** their offset under the name of the group.
+
+# %%
+reader = KafkaConsumer(
+    TOPIC, bootstrap_servers=servers, group_id="unit01.readers", auto_offset_reset="earliest", enable_auto_commit=False
+)
+taken = 0
+while taken < 10:
+    for batch in reader.poll(timeout_ms=1000, max_records=10 - taken).values():
+        taken += len(batch)
+reader.commit()
+committed = {place.partition: reader.committed(place) or 0 for place in places}
+reader.close()
+print(f"{taken} records read, committed:", committed)
+
+# %%
+partition_bars(TOPIC, committed)
+
+# %% [markdown]
+# The red lines are where the group stands. What lies to the right of a line is still to be read: the **lag** of the group.
+# A lag that grows means that a consumer is slower than its producers. It is the first number to look at when a pipeline is
+# "late".
+
+# %% [markdown]
+# ## 5. The log on disk
+#
+# No database, no secret format: a partition is a folder with files.
+
+# %%
+from lab_utils.settings import settings
+
+for number in range(3):
+    for file in sorted((settings().state_dir / "kafka" / "data" / f"{TOPIC}-{number}").iterdir()):
+        print(f"{file.parent.name}/{file.name:32} {file.stat().st_size:>9,} bytes")
+
+# %% [markdown]
+# - `….log` holds the records, one behind the other, named by the offset of its first. When it is large enough (1 GB) or old
+#   enough (7 days), the broker begins the next file, a new **segment**.
+# - `….index` and `….timeindex` say where in the log an offset or a time lies. They are laid out at 10 MB and mostly empty.
+#
+# Appending to a file is the fastest thing a disk can do. That is the whole secret of Kafka's speed.
+#
+# You can read your trades in it with the naked eye:
+
+# %%
+log_files = sorted((settings().state_dir / "kafka" / "data").glob(f"{TOPIC}-*/*.log"))
+largest = max(log_files, key=lambda file: file.stat().st_size)
+print("".join(chr(byte) if 32 <= byte < 127 else "." for byte in largest.read_bytes()))
+
+# %% [markdown]
+# ## 6. Retention
+#
+# If reading removes nothing, what does? Time. A topic keeps its records for `retention.ms` (by default a week), then whole
+# segments are deleted. Ask the broker, and change it for our topic to an hour:
+
+# %% tags=["deterministic"]
+from kafka.admin import ConfigResource, ConfigResourceType
+
+resource = ConfigResource(ConfigResourceType.TOPIC, TOPIC)
+before = admin.describe_configs([resource], config_filter="all")["topic"][TOPIC]["retention.ms"]["value"]
+print("hours kept by default:", int(before) // 3_600_000)
+
+admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, TOPIC, configs={"retention.ms": "3600000"})])
+after = admin.describe_configs([resource], config_filter="all")["topic"][TOPIC]["retention.ms"]["value"]
+print("hours kept now:       ", int(after) // 3_600_000)
+
+# %% [markdown]
+# **A trap.** The age of a record is counted from its timestamp, and a producer may set that to anything. Replay trades of last
+# year with their own times, and the broker deletes them minutes later: they are "older than a week". The lab's topics use
+# `message.timestamp.type=LogAppendTime`, the broker's own clock, for this reason.
+
+# %% [markdown]
+# ## 7. When a broker dies
+#
+# Back to your own broker. Put one record into it, and then kill it the hard way. `kill` gives it no time to clean up: for the
+# process this is a power cut.
+
+# %%
+my_admin.create_topics({"precious": {"num_partitions": 1, "replication_factor": 1}})
+my_admin.wait_for_topics(["precious"])
+my_producer = KafkaProducer(bootstrap_servers=f"127.0.0.1:{port}", acks="all")
+place_of_it = my_producer.send("precious", value=b"a price nobody must lose").get(timeout=30)
+print("acknowledged at offset", place_of_it.offset)
+my_producer.close()
+my_admin.close()
+
+my_broker.kill()
+my_broker.wait()
+print("accepts clients:", answers())
+
+# %% [markdown]
+# It is gone, and with one broker there is nobody to take over: producers must wait, consumers see nothing. Start it again on
+# the same folder. There is no second format: the folder has its name tag.
+
+# %%
+my_broker = start_my_broker()
+wait_until(answers, 60, "my broker to accept clients")
+
+survivor = KafkaConsumer(
+    "precious", bootstrap_servers=f"127.0.0.1:{port}", auto_offset_reset="earliest", consumer_timeout_ms=20_000
+)
+record = next(survivor)
+print("offset", record.offset, "holds:", record.value.decode())
+survivor.close()
+
+# %% [markdown]
+# The record is there. What a broker has acknowledged stands in its log, and survives its process.
+#
+# It does not survive the loss of the disk: against that there are copies on other brokers (`replication_factor=3`), which one
+# machine cannot show honestly.
+#
+# Ask the controller quorum how it is. `leader_epoch` counts the elections: each start of your one controller was one.
+
+# %%
+my_admin = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")
+quorum = my_admin.describe_metadata_quorum()
+my_admin.close()
+print(quorum)
+
+# %% [markdown]
+# Clean up: stop your broker, politely this time.
+
+# %%
+my_broker.terminate()
+my_broker.wait(timeout=60)
+producer.close()
+admin.close()
+print("my broker has ended")
+
+# %% [markdown]
+# ## What you have learnt
+#
+# - A **broker** is a process with a folder. Properties, format, start: that is all.
+# - A **topic** is cut into **partitions**; a partition is an ordered log in files.
+# - The **key** decides the partition. Order holds within a partition, so records that belong together need one key.
+# - An **offset** is a place in a partition. Reading removes nothing; a group commits how far it is; the rest is its **lag**.
+# - `send` is not sent: `flush()`.
+# - **Retention** removes by age, and the age is that of the timestamp.
+# - Acknowledged records survive the process. Copies are for the loss of the disk.
+#
+# **Next:** the exercises. In a terminal: `lab exercise start 01`, then open `work/01_kafka.ipynb`.

@@ -1,0 +1,129 @@
+"""Pictures drawn from what the servers say now: partitions as bars, and the map of the pipeline."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import plotly.io
+
+from lab_utils.errors import LabError
+from lab_utils.teaching.cards import in_notebook
+from lab_utils.teaching.probes import Broker, Seen
+
+COLOURS = ("#3b82c4", "#e0803a", "#2e9e5b", "#b05cc6", "#c94f6d", "#8a8f98", "#c9a91b", "#4fb3b3")
+"""Distinguishable on white and on dark grey."""
+
+
+def _figure(height: int, title: str) -> Any:
+    if in_notebook():
+        plotly.io.renderers.default = "plotly_mimetype"  # drawn by JupyterLab itself, without the network
+    figure = go.Figure()
+    figure.update_layout(
+        title=title,
+        height=height,
+        margin={"l": 10, "r": 10, "t": 50, "b": 40},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": "#8a8f98"},
+    )
+    return figure
+
+
+def partition_bars(topic: str, committed: Mapping[int, int] | None = None) -> Any:
+    """A topic as it lies in the log: one bar a partition, one block a record, coloured by its key.
+
+    Args:
+        topic: which.
+        committed: partition → the offset that a group has committed; drawn as a line across the bar.
+
+    Raises:
+        LabError: the broker or the topic is not there.
+    """
+    broker = Broker()
+    broker.require_topic(topic, "Run the cells above, which create it.")
+    return draw_partitions(topic, broker.partitions(topic), broker.records(topic), committed or {})
+
+
+def draw_partitions(topic: str, partitions: int, records: Sequence[Seen], committed: Mapping[int, int]) -> Any:
+    """The picture for these records."""
+    figure = _figure(120 + 55 * partitions, f"{topic}: {len(records)} records in {partitions} partitions")
+    keys = [key for key, _ in Counter(_word(seen.key) for seen in records).most_common()]
+    for number, key in enumerate(keys):
+        own = [seen for seen in records if _word(seen.key) == key]
+        figure.add_bar(
+            name=key,
+            orientation="h",
+            x=[1] * len(own),
+            base=[seen.offset for seen in own],
+            y=[f"partition {seen.partition}" for seen in own],
+            marker={"color": COLOURS[number % len(COLOURS)], "line": {"width": 0.5, "color": "#8886"}},
+            hovertext=[f"offset {seen.offset}<br>{_word(seen.value)[:80]}" for seen in own],
+            hoverinfo="text+name",
+        )
+    for partition, offset in committed.items():
+        figure.add_scatter(
+            x=[offset, offset],
+            y=[f"partition {partition}"] * 2,
+            mode="markers",
+            marker={"symbol": "line-ns", "size": 34, "line": {"width": 3, "color": "#d9534f"}},
+            name="committed",
+            showlegend=partition == min(committed),
+        )
+    figure.update_layout(barmode="overlay", legend_title_text="key")
+    figure.update_xaxes(title="offset", rangemode="tozero")
+    names = [f"partition {number}" for number in range(partitions)]
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], range=[-0.5, partitions - 0.5])
+    return figure
+
+
+def _word(raw: bytes | None) -> str:
+    return "no key" if raw is None else raw.decode(errors="replace")
+
+
+STATIONS = (
+    ("feed", "market feed"),
+    ("producer", "producers"),
+    ("kafka", "Kafka"),
+    ("spark", "Spark"),
+    ("postgres", "PostgreSQL"),
+    ("dashboard", "dashboards"),
+)
+
+
+def pipeline_map(here: str) -> Any:
+    """The way of a tick from left to right; the station `here` stands out, servers that run have a green rim.
+
+    Raises:
+        LabError: there is no such station.
+    """
+    from lab_utils import stack
+
+    names = [name for name, _ in STATIONS]
+    if here not in names:
+        raise LabError(f"The map has no station {here!r}.", f"There is: {', '.join(names)}.")
+    running = {server.name: server.running for server in stack.status()}
+    figure = _figure(190, "The way of a tick")
+    figure.add_scatter(x=[0, len(names) - 1], y=[0, 0], mode="lines", line={"color": "#8a8f98", "width": 2})
+    figure.add_scatter(
+        x=list(range(len(names))),
+        y=[0] * len(names),
+        mode="markers+text",
+        text=[f"<b>{word}</b>" if name == here else word for name, word in STATIONS],
+        textposition="top center",
+        marker={
+            "size": [34 if name == here else 24 for name in names],
+            "color": [COLOURS[1] if name == here else COLOURS[0] for name in names],
+            "line": {"width": 4, "color": ["#2e9e5b" if running.get(name) else "#8a8f98" for name in names]},
+        },
+        hovertext=[_state(name, running) for name in names],
+        hoverinfo="text",
+    )
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(visible=False, range=[-0.6, len(names) - 0.4])
+    figure.update_yaxes(visible=False, range=[-0.6, 1])
+    return figure
+
+
+def _state(name: str, running: Mapping[str, bool]) -> str:
+    return "runs" if running.get(name) else "does not run" if name in running else "not a server of this unit"
