@@ -273,10 +273,10 @@ def exercise_list(as_json: Json = False) -> None:
         rows = [{"unit": u.name, "title": u.title, "exercises": list(u.exercises)} for u in units]
         print(json.dumps(rows, indent=2))
         return
-    table = Table("unit", "title", "exercises", "your copy")
+    table = Table("unit", "title", "exercises", "your copy in work/")
     for unit in units:
         copy = workbook.copy_path(unit)
-        table.add_row(unit.name, unit.title, str(len(unit.exercises)), str(copy) if copy.exists() else "")
+        table.add_row(unit.name, unit.title, str(len(unit.exercises)), copy.name if copy.exists() else "")
     out.print(table)
 
 

@@ -122,7 +122,7 @@ def _mutate(node: ast.AST, variant: int, tree: ast.AST) -> str | None:
             node.value = _other_constant(node.value)  # type: ignore[assignment]
         case ast.If() | ast.IfExp() | ast.While():
             node.test = ast.UnaryOp(ast.Not(), node.test)
-            return f"not {ast.unparse(node.test.operand)}"
+            return ast.unparse(node.test)
         case ast.Return():
             if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
                 return None

@@ -253,6 +253,18 @@ def test_answers_are_found_in_outputs_and_metadata_too() -> None:
     assert list(builder.leaks(cells, FILE, {**clean, "metadata": {"note": SECRET}}))
 
 
+def test_the_shipped_exercises_show_no_answer() -> None:
+    shipped = sorted((ROOT / "exercises").glob("*.ipynb"))
+    assert shipped
+    for path in shipped:
+        source = next((ROOT / "course").glob(f"unit{path.stem}")) / "exercises.py"
+        cells = read_cells(source.read_text(encoding="utf-8"), source.name)
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        assert not list(builder.leaks(cells, source.name, notebook)), path.name
+        assert not any(cell.get("outputs") for cell in notebook["cells"])
+        assert "SOLUTION" not in path.read_text(encoding="utf-8")
+
+
 @st.composite
 def slips(draw: st.DrawFn) -> str:
     """The source with one to three slips of the hand in its marker lines."""

@@ -1,0 +1,221 @@
+"""Checks, their probes and `lab reset UNIT` on real servers, and what a check says when a server stops meanwhile."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from lab_utils import db_utils, kafka_utils
+from lab_utils.errors import LabError
+from lab_utils.servers import kafka_server, processes
+from lab_utils.settings import ROOT, settings
+from lab_utils.teaching import engine, grade, workbook
+from lab_utils.teaching.bounded import run_bounded, stream_of
+from lab_utils.teaching.outcomes import Outcome
+from lab_utils.teaching.pictures import partition_bars, pipeline_map
+from lab_utils.teaching.probes import Broker, Tables
+from lab_utils.teaching.units import find_exercise
+from lab_utils.waiting import wait_until
+from tests.servers.conftest import Lab
+
+
+@pytest.fixture
+def broker(running_lab: Lab) -> Iterator[Broker]:
+    made = Broker()
+    yield made
+    made.close()
+
+
+# --- Probes -----------------------------------------------------------------------------------------------------
+
+
+def test_the_broker_says_what_a_topic_holds(broker: Broker) -> None:
+    broker.create_topic("asked", 2, retention_ms="7200000")
+    sent = broker.send("asked", [(1, b"BTC", b"1", 1_700_000_000_000), (0, None, b"2", 1_700_000_000_001)])
+    assert "asked" in broker.topics()
+    assert broker.partitions("asked") == 2
+    assert broker.setting("asked", "retention.ms") == "7200000"
+    assert broker.setting("asked", "cleanup.policy") == "delete", "also settings that nobody changed"
+    assert broker.end_offsets("asked") == {0: 1, 1: 1}
+    assert broker.records("asked") == sorted(sent, key=lambda seen: seen.partition)
+
+
+def test_the_broker_says_where_a_group_is(broker: Broker) -> None:
+    broker.create_topic("asked", 2)
+    broker.send("asked", [(0, None, b"x", 1_700_000_000_000)] * 3)
+    broker.commit("readers", "asked", {0: 2})
+    assert broker.committed("readers", "asked") == {0: 2, 1: None}
+
+
+def test_a_missing_topic_is_named_with_the_repair(broker: Broker) -> None:
+    with pytest.raises(LabError, match=r"The topic nowhere is missing\. lab up"):
+        broker.require_topic("nowhere", "lab up")
+
+
+def test_the_tables_say_what_they_hold(running_lab: Lab) -> None:
+    assert Tables().count("crypto_data") == 0
+    assert Tables().rows("SELECT %s::int + 1", [1]) == [(2,)]
+    assert not Tables().exists("nothing_here")
+    with pytest.raises(LabError, match="The table nothing_here is missing"):
+        Tables().count("nothing_here")
+
+
+def test_the_picture_shows_each_record_in_its_partition(broker: Broker) -> None:
+    broker.create_topic("drawn", 3)
+    broker.send("drawn", [(2, b"BTC", b"a", 1), (2, b"BTC", b"b", 2), (0, None, b"c", 3)])
+    bars = {bar.name: (list(bar.y), list(bar.base)) for bar in partition_bars("drawn").data}
+    assert bars == {"BTC": (["partition 2"] * 2, [0, 1]), "no key": (["partition 0"], [0])}
+
+
+def test_the_map_shows_which_servers_run(running_lab: Lab) -> None:
+    rims = dict(zip(pipeline_map("kafka").data[1].text, pipeline_map("kafka").data[1].marker.line.color, strict=True))
+    assert rims["<b>Kafka</b>"] == rims["PostgreSQL"] != rims["Spark"]
+
+
+# --- A bounded stream -------------------------------------------------------------------------------------------
+
+
+def test_a_bounded_stream_is_read_to_its_end_batch_by_batch(spark: Any, tmp_path: Path) -> None:
+    from pyspark.sql import functions as F
+
+    stream = stream_of(spark, [["1", "2"], ["3"]], tmp_path)
+    rows = run_bounded(stream, lambda lines: lines.select(F.col("value").cast("int") * 10), tmp_path)
+    assert [row[0] for row in rows] == [10, 20, 30]
+
+
+def test_late_data_is_late_in_a_bounded_stream(spark: Any, tmp_path: Path) -> None:
+    from pyspark.sql import DataFrame
+    from pyspark.sql import functions as F
+
+    def per_minute(lines: DataFrame) -> DataFrame:
+        times = lines.select(F.col("value").cast("timestamp").alias("time")).withWatermark("time", "1 minute")
+        return times.groupBy(F.window("time", "1 minute")).count()
+
+    # What counts as late in a batch is the watermark of the batch before it, hence the third line.
+    times = ["10:00:30", "10:10:00", "10:10:30", "10:00:40", "10:20:00"]
+    stream = stream_of(spark, [[f"2026-01-01 {time}"] for time in times], tmp_path)
+    assert [row["count"] for row in run_bounded(stream, per_minute, tmp_path)] == [1, 2]
+
+
+# --- A server that stops meanwhile ------------------------------------------------------------------------------
+
+
+def test_a_broker_that_stops_in_the_middle_is_the_environment_never_a_fail(
+    fresh_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_STATE_DIR", str(fresh_lab.state_dir))
+    settings.cache_clear()
+    try:
+        kafka_server.start()
+        called = threading.Event()
+
+        def send_ticks(producer: Any, topic: str, ticks: list[dict[str, str]]) -> None:
+            called.set()
+            wait_until(lambda: kafka_server.process() is None, 60, "the broker to be stopped")
+            producer.send(topic, value=json.dumps(ticks[0]).encode()).get(timeout=1)
+
+        stopper = threading.Thread(target=lambda: called.wait(60) and kafka_server.stop())
+        stopper.start()
+        report = engine.evaluate(find_exercise("01.2"), (send_ticks,), seconds=90)
+        stopper.join()
+        assert report.outcome is Outcome.ENVIRONMENT
+        assert report.message == "Kafka is not running. It was there when the check began."
+        assert report.repair == "Start it with: lab up"
+        before = engine.evaluate(find_exercise("01.2"), (send_ticks,))
+        assert (before.outcome, before.repair) == (Outcome.ENVIRONMENT, "Start it with: lab up")
+    finally:
+        kafka_server.stop()
+        settings.cache_clear()
+
+
+# --- Reset ------------------------------------------------------------------------------------------------------
+
+
+def test_reset_of_a_unit_removes_what_it_made_and_nothing_else(
+    running_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Broker()
+    broker.create_topic("unit01.trades", 1)
+    broker.create_topic("unit02.trades", 1)
+    with db_utils.cursor("lab_owner") as cursor:
+        cursor.execute(
+            "CREATE TABLE IF NOT EXISTS unit01_prices (x int); CREATE TABLE IF NOT EXISTS unit02_prices (x int)"
+        )
+    folder = workbook.unit_folder("01")
+    folder.mkdir(parents=True)
+    left = processes.spawn([sys.executable, "-c", "import time; time.sleep(600)", str(folder / "file")], folder / "out")
+    removed = running_lab.with_environment(LAB_WORK_DIR=str(tmp_path / "work")).run("reset", "01", "--yes")
+    assert removed.returncode == 0, removed.stderr
+    assert "topics unit01.trades" in removed.stdout
+    assert "tables unit01_prices" in removed.stdout
+    assert "1 processes" in removed.stdout
+    left.wait(timeout=20)
+    assert not folder.exists()
+    assert (tmp_path / "work" / "01_kafka.ipynb").exists()
+    assert set(kafka_utils.TOPICS) | {"unit02.trades"} <= broker.topics()
+    assert "unit01.trades" not in broker.topics()
+    assert Tables().exists("unit02_prices")
+    with db_utils.cursor("lab_owner") as cursor:
+        cursor.execute("DROP TABLE unit02_prices")
+    broker.close()
+
+
+# --- Marking a class --------------------------------------------------------------------------------------------
+
+RIGHT = {
+    "00.2": "def mid_price(bid, ask):\n    return (bid + ask) / 2",
+    "00.3": "def to_price(text):\n    return Decimal(text.split()[0])",
+    "00.5": "def say_hello(producer, topic):\n    producer.send(topic, value=b'hello')\n    producer.flush()",
+}
+
+
+def hand_in(folder: Path, student: str, answers: dict[str, str], first_cell: str = "") -> None:
+    """A student's copy of unit 00 with these answers."""
+    notebook = nbformat.read(ROOT / "exercises" / "00_welcome.ipynb", as_version=4)
+    for place, cell in enumerate(notebook.cells):
+        for exercise_id, answer in answers.items():
+            if cell.source.startswith(f'check("{exercise_id}"'):
+                notebook.cells[place - 1].source = answer
+    if first_cell:
+        notebook.cells.insert(1, nbformat.v4.new_code_cell(first_cell))
+    (folder / student).mkdir(parents=True)
+    nbformat.write(notebook, folder / student / "00_welcome.ipynb")
+
+
+def outcomes(marks: list[grade.Mark], student: str) -> list[str]:
+    return [mark.outcome for mark in marks if mark.student.startswith(f"{student}/")]
+
+
+@pytest.mark.timeout(600)
+def test_a_class_is_marked_and_a_bad_notebook_costs_only_its_own_marks(tmp_path: Path) -> None:
+    folder = tmp_path / "class"
+    hand_in(folder, "ann", RIGHT)
+    hand_in(folder, "bob", {"00.2": "def mid_price(bid, ask):\n    return bid", "00.3": "import os\nos._exit(3)"})
+    hand_in(folder, "cem", {"00.2": "while True:\n    print('x' * 10_000)", **{"00.3": RIGHT["00.3"]}})
+    hand_in(
+        folder,
+        "dee",
+        {"00.2": RIGHT["00.2"]},
+        "import os, shutil, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nshutil.rmtree(os.getcwd())",
+    )
+    (folder / "eve").mkdir()
+    (folder / "eve" / "notes.ipynb").write_text("not a notebook")
+    said: list[str] = []
+    marks = grade.grade(folder, seconds=150, cell_seconds=8, say=said.append)
+    assert said == [f"{name}/00_welcome" for name in ("ann", "bob", "cem", "dee")]
+    assert outcomes(marks, "ann") == ["NOT_ATTEMPTED", "PASS", "PASS", "NOT_ATTEMPTED", "PASS"]
+    assert outcomes(marks, "bob") == ["NOT_ATTEMPTED", "FAIL", *["NOT_REACHED"] * 3]
+    assert outcomes(marks, "cem")[2:] == ["PASS", "NOT_ATTEMPTED", "NOT_ATTEMPTED"], "only the endless cell is lost"
+    assert outcomes(marks, "dee")[1] in {"PASS", "NOT_REACHED"}
+    assert outcomes(marks, "eve") == ["UNREADABLE"]
+    assert any("kernel ended" in mark.note for mark in marks if mark.student.startswith("bob"))
+
+    grade.write_csv(marks, tmp_path / "marks.csv")
+    grade.write_html(marks, tmp_path / "marks.html")
+    assert len((tmp_path / "marks.csv").read_text().splitlines()) == 1 + len(marks)
+    assert "Where the class is stuck" in (tmp_path / "marks.html").read_text()
