@@ -352,7 +352,17 @@ def verify(
 
 
 def _print_proof(results: "Sequence[Result]") -> None:
-    table = Table("unit", "exercises", "wrong caught", "alternatives", "mutants killed", "equivalent", "seconds")
+    table = Table(
+        "unit",
+        "exercises",
+        "wrong answers\ncaught",
+        "alternatives\naccepted",
+        "mutants\nkilled",
+        "equivalent",
+        "seconds",
+    )
+    for column in table.columns:
+        column.no_wrap = True
     for result in results:
         spent = "\n".join(
             f"{step} {result.seconds.get(step, 0):.0f}" for step in ("lesson", "solution", "shipped", "answers")
