@@ -279,7 +279,7 @@ print(f"{taken} records read, committed:", committed)
 partition_bars(TOPIC, committed)
 
 # %% [markdown]
-# The red lines are where the group stands. What lies to the right of a line is still to be read: the **lag** of the group.
+# The black lines are where the group stands. What lies to the right of a line is still to be read: the **lag** of the group.
 # A lag that grows means that a consumer is slower than its producers. It is the first number to look at when a pipeline is
 # "late".
 

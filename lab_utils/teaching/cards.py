@@ -6,6 +6,7 @@ nothing from the network, and says each outcome in words as well as in colour.
 
 import dataclasses
 import html
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ LOOKS = {
     Outcome.FAIL: Look("✗", "Not right yet", "#d9534f"),
     Outcome.ERROR: Look("!", "Your code raised an exception", "#d9534f"),
     Outcome.NOT_ATTEMPTED: Look("○", "Not attempted", "#8a8f98"),
-    Outcome.BLOCKED: Look("⏸", "Blocked by an earlier exercise", "#c98a1b"),
+    Outcome.BLOCKED: Look("■", "Blocked by an earlier exercise", "#c98a1b"),
     Outcome.ENVIRONMENT: Look("⚙", "Not your answer: the environment", "#3b82c4"),
 }
 
@@ -83,7 +84,8 @@ def _html_line(kind: str, text: str) -> str:
     escaped = html.escape(text)
     if kind == "code":
         return f'<pre style="{_MONO}">{escaped}</pre>'
-    return f'<div style="margin-top:4px;{_SOFT if kind == "soft" else _TEXT}">{escaped}</div>'
+    with_code = re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
+    return f'<div style="margin-top:4px;{_SOFT if kind == "soft" else _TEXT}">{with_code}</div>'
 
 
 def report_card(report: Report, extra: Mapping[str, Any] | None = None) -> Card:

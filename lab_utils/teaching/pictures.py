@@ -66,7 +66,7 @@ def draw_partitions(topic: str, partitions: int, records: Sequence[Seen], commit
             x=[offset, offset],
             y=[f"partition {partition}"] * 2,
             mode="markers",
-            marker={"symbol": "line-ns", "size": 34, "line": {"width": 3, "color": "#d9534f"}},
+            marker={"symbol": "line-ns", "size": 34, "line": {"width": 3, "color": "#111111"}},
             name="committed",
             showlegend=partition == min(committed),
         )
