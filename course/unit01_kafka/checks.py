@@ -134,7 +134,7 @@ def check_send_ticks(trial: Trial, send_ticks: Callable[..., object]) -> None:
     "01.3",
     "Read from a place",
     needs=["kafka"],
-    seconds=15,
+    seconds=12,
     hints=[
         "A consumer that is told its partition with `assign` can be moved with `seek`. Neither needs a group.",
         "`consumer.poll(timeout_ms=…)` returns a dictionary: partition → list of records. It may be empty, and it may hold "

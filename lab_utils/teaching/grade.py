@@ -112,13 +112,13 @@ def grade_one(path: Path, student: str, unit: Unit, seconds: float, cell_seconds
             "LAB_GRADE_CELL_SECONDS": str(cell_seconds),
             "PYTHONPATH": str(ROOT),
         }
+        needs_servers = any(exercise.needs for exercise in unit.exercises.values())
         try:
-            note = ""
-            if any(exercise.needs for exercise in unit.exercises.values()):
-                note = _lab(environment, "up")
+            note = _lab(environment, "up") if needs_servers else ""
             note = note or _run(desk / "notebook.ipynb", result, environment, seconds)
         finally:
-            _lab(environment, "down")
+            if needs_servers:
+                _lab(environment, "down")
             _end_all(state, home)
         return _marks(result, student, unit, note)
 
@@ -182,6 +182,8 @@ def _marks(result: Path, student: str, unit: Unit, note: str) -> list[Mark]:
     ended = stored.get("ended", "it did not start")
     if not note and ended != "to the end":
         note = ended
+    if not note and stored.get("stopped"):
+        note = f"stopped at its time limit: cell {', '.join(map(str, stored['stopped']))}"
     cards = {card.get("exercise"): card for card in stored.get("cards", [])}
     saved = {card.get("exercise"): card for card in stored.get("saved", [])}
     return [

@@ -30,7 +30,7 @@ from lab_utils.teaching.units import Exercise, Unit
 MIN_HINTS, MIN_WRONG, MIN_ALTERNATIVES = 2, 3, 1
 MIN_KILLED = 0.95
 CELL_SECONDS = 300
-MUTANT_SECONDS = 4.0
+MUTANT_SECONDS = 3.0
 """A mutant that runs longer than this, and much longer than the solution, never ends; the check's own limit is for people."""
 
 Say = Callable[[str], None]

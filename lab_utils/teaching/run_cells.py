@@ -40,7 +40,7 @@ class PatientClient(NotebookClient):  # type: ignore[misc]
 
 
 def run(source: Path, output: Path) -> None:
-    """Run the cells of `source`; write {"cards": […], "ended": why, "cell": last} to `output`."""
+    """Run the cells of `source`; write what came of the checks, how it ended and which cells were stopped."""
     notebook = nbformat.read(source, as_version=4)
     saved = _cards(notebook.cells)
     for cell in notebook.cells:
@@ -54,7 +54,8 @@ def run(source: Path, output: Path) -> None:
         kernel_name="python3",
         resources={"metadata": {"path": str(source.parent)}},
     )
-    ended, number = "to the end", 0
+    ended = "to the end"
+    stopped: list[int] = []
     with client.setup_kernel():
         for number, cell in enumerate(notebook.cells):
             if cell.cell_type != "code":
@@ -68,10 +69,11 @@ def run(source: Path, output: Path) -> None:
                 ended = "a cell did not end"
             except Exception as error:
                 ended = f"{type(error).__name__}: {error}"
-            _write(output, notebook.cells[: number + 1], saved, ended, number)
+            if any(shown.get("ename") == "KeyboardInterrupt" for shown in cell.outputs):
+                stopped.append(number + 1)
+            _write(output, {"cards": _cards(notebook.cells), "saved": saved, "ended": ended, "stopped": stopped})
             if ended != "to the end":
                 break
-    _write(output, notebook.cells, saved, ended, number)
 
 
 def _cards(cells: list[Any]) -> list[dict[str, Any]]:
@@ -84,9 +86,9 @@ def _cards(cells: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _write(output: Path, cells: list[Any], saved: list[dict[str, Any]], ended: str, number: int) -> None:
+def _write(output: Path, result: dict[str, Any]) -> None:
     new = output.with_suffix(".new")
-    new.write_text(json.dumps({"cards": _cards(cells), "saved": saved, "ended": ended, "cell": number}))
+    new.write_text(json.dumps(result))
     new.replace(output)
 
 

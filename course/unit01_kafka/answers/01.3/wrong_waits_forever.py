@@ -1,6 +1,6 @@
 # outcome: FAIL
 # stage: returns a list
-# message: did not return within 15 s
+# message: did not return within 12 s
 def read_records(servers, topic, partition, first, count):
     consumer = KafkaConsumer(bootstrap_servers=servers)
     place = TopicPartition(topic, partition)
