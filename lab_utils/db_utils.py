@@ -13,6 +13,11 @@ from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
 from lab_utils.servers.processes import HOST
 
+
+class TopicChangedError(LabError):
+    """A topic was deleted and created again: its offsets now name other records than the stored ones."""
+
+
 DATABASE = "lab"
 SQL_FOLDER = Path(__file__).with_name("sql")
 SESSION: dict[str, Any] = {"options": "-c timezone=UTC", "sslmode": "disable"}
@@ -115,7 +120,8 @@ def check_topics(topic_ids: Mapping[str, str]) -> None:
     """See that the stored offsets belong to these topics, and remember the topics seen for the first time.
 
     Raises:
-        LabError: a topic was deleted and created again, so that its offsets now name other records.
+        TopicChangedError: a topic was deleted and created again.
+        LabError: the database is not there.
     """
     with cursor("lab_writer") as opened:
         for topic, topic_id in topic_ids.items():
@@ -124,7 +130,7 @@ def check_topics(topic_ids: Mapping[str, str]) -> None:
             )
             opened.execute("SELECT topic_id FROM stream_topics WHERE topic = %s", (topic,))
             if str(opened.fetchone()[0]) != topic_id:
-                raise LabError(
+                raise TopicChangedError(
                     f"The topic {topic} was deleted and created again: its offsets start anew, and its records "
                     "would be taken for ones that are stored already.",
                     "Empty topics, checkpoints and tables together: lab reset",

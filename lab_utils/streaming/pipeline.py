@@ -216,16 +216,18 @@ def is_prepared() -> bool:
     """Whether both servers run with topics and tables.
 
     Raises:
-        LabError: they do, and a topic was created again.
+        TopicChangedError: they do, and a topic was created again.
     """
     try:
         kafka_server.bootstrap_servers()
         postgres_server.port()
         if not db_utils.has_schema():
             return False
+        prepare()
+    except db_utils.TopicChangedError:
+        raise
     except LabError:
         return False
-    prepare()
     return True
 
 
@@ -280,9 +282,10 @@ def _watch(queries: Sequence[StreamingQuery], stopped: threading.Event) -> None:
 def _check_topics_again() -> None:
     try:
         prepare()
-    except LabError as error:
-        if "created again" in error.what:
-            raise  # the others, such as a server that is away, are the queries' to report or to wait for
+    except db_utils.TopicChangedError:
+        raise
+    except LabError:
+        pass  # such as a server that is away: that is the queries' to report or to wait for
 
 
 def explained(name: str, text: str) -> LabError:

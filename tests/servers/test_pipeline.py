@@ -202,6 +202,18 @@ def test_a_topic_that_was_created_again_is_refused(running_lab: Lab, spark: Spar
         run_once(spark)
 
 
+def test_a_broker_that_does_not_answer_while_spark_starts_is_waited_for(running_lab: Lab) -> None:
+    assert pipeline.is_prepared()
+    broker = kafka_server.process()
+    assert broker is not None
+    broker.suspend()
+    try:
+        assert not pipeline.is_prepared()
+    finally:
+        broker.resume()
+    wait_until(pipeline.is_prepared, 60, "the broker to answer again")
+
+
 def test_a_second_process_may_not_use_the_checkpoints(running_lab: Lab) -> None:
     with pipeline.only_one():
         refused = running_lab.run("stream", "--once")

@@ -78,7 +78,7 @@ def test_a_run_of_some_seconds_stores_each_tick_once_and_leaves_nothing_running(
     summary = complete(done.stdout)
     assert summary["dead_letters"] == 0
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
-    assert 0 < summary["seconds_to_first_row"] < 60  # 30 s on a machine that does nothing else
+    assert 0 < summary["seconds_to_first_row"] < 240  # about 20 s on a machine that does nothing else
     assert {"kafka", "postgres", "stream", "producer_crypto", "producer_stocks"} < set(summary["memory_mb"])
     assert summary["memory_mb"]["total"] < 2500
     assert stopped_lab.processes() == []
