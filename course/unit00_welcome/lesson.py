@@ -71,7 +71,7 @@ recording = clean_slate("00") / "crypto_ticks.jsonl"
 with gzip.open(ROOT / "data_samples" / "crypto_ticks.jsonl.gz", "rt") as lines:
     recording.write_text("".join(itertools.islice(lines, 3000)))
 
-lab("produce", "crypto", "--feed", f"file:{recording}", "--speed", "max", "--now")
+lab("produce", "crypto", "--feed", f"file:{recording}", "--speed", "max")
 
 # %% [markdown]
 # They are in Kafka now. Read five of them back, with a few lines of Python. You need not understand each line yet; unit 01 is about
@@ -104,7 +104,8 @@ for value in values[:5]:
 # | `event_time` | when it happened on the market |
 # | `ingest_time` | when our producer sent it on |
 #
-# Two times, because they are never the same, and because a good part of this course is about the difference.
+# Two times, because they are never the same: the recording is older than today, and was sent on just now. Even on a live market a tick is on its
+# way for a while. A good part of this course is about the difference.
 
 # %%
 from decimal import Decimal

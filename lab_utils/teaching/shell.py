@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 
-def lab(*arguments: str) -> int:
-    """Run `lab …` and show what it prints, as `lab("up")` or `lab("produce", "crypto")`; its exit code."""
+def lab(*arguments: str) -> None:
+    """Run `lab …` and show what it prints, as `lab("up")` or `lab("produce", "crypto")`."""
     with subprocess.Popen(
         [sys.executable, "-m", "lab_utils.cli", *arguments],
         stdin=subprocess.DEVNULL,
@@ -18,4 +18,5 @@ def lab(*arguments: str) -> int:
     ) as process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
-    return process.returncode
+    if process.returncode:
+        print(f"lab {' '.join(arguments)} did not succeed (exit code {process.returncode}).")
