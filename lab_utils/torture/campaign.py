@@ -6,7 +6,8 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import psutil
 from kafka import TopicPartition
+from pyspark.sql.streaming.query import StreamingQuery
 
 from lab_utils import db_utils, kafka_utils, stack
 from lab_utils.servers import postgres_server, processes
@@ -25,7 +27,7 @@ from lab_utils.torture.audit import Contents, Message, Place, Verdict, compare, 
 from lab_utils.torture.messages import NUMBER, message
 from lab_utils.waiting import WaitTimeout, wait_until
 
-RATE = 400
+RATE = 300
 """Messages a second: little enough that the machine has time for the faults."""
 RECOVER_SECONDS = 300
 NUMBERS_PER_PRODUCER = 1_000_000
@@ -68,7 +70,9 @@ class Campaign:
         empty_everything()
         self._begin = datetime.now(UTC) - timedelta(hours=1)
         self._acknowledged.unlink(missing_ok=True)
-        self._read: dict[Place, Message] = {}
+        self._read_to: dict[tuple[str, int], int] = {}
+        self._numbers: Counter[int] = Counter()
+        self._changed = 0
         self._wanted = Contents({}, {}, {}, 0)
 
     @property
@@ -91,12 +95,20 @@ class Campaign:
         stack.up()
         if self.stream is None or self.stream.poll() is not None:
             self.start_stream()
+            # Not earlier: each message sent meanwhile is one more to compare, after every fault.
+            wait_until(self._has_started, RECOVER_SECONDS, "the queries to start", every=0.1, seen=self._stream_state)
         if self.producer is None or self.producer.poll() is not None:
             self._start_producer()
         self._order("go")
         before = row_count()
         wait_until(self._gains(before), RECOVER_SECONDS, "rows to come in", every=0.1, seen=self._stream_state)
         self._log_start = self.stream_log.stat().st_size
+
+    def _has_started(self) -> bool:
+        assert self.stream is not None
+        if self.stream.poll() is not None:
+            raise WaitTimeout(f"the stream ended: {self._stream_state()}")
+        return "event=queries_started" in self.new_log()
 
     def _gains(self, before: int) -> Callable[[], bool]:
         def gains() -> bool:
@@ -113,6 +125,7 @@ class Campaign:
     def start_stream(self) -> None:
         """Start `lab stream`."""
         command = [sys.executable, "-m", "lab_utils.cli", "--state-dir", str(settings().state_dir), "-v", "stream"]
+        self._log_start = self.stream_log.stat().st_size if self.stream_log.exists() else 0
         self.stream = processes.spawn(command, self.stream_log)
 
     def jvm(self) -> psutil.Process:
@@ -179,24 +192,30 @@ class Campaign:
         self.flow()
         self.pause()
         fresh = self._read_on()
+        goal = sum(self._read_to.values())
         try:
-            wait_until(self._is_drained, RECOVER_SECONDS, "the tables to hold everything", every=0.2)
+            wait_until(lambda: _is_drained(goal), RECOVER_SECONDS, "the tables to hold everything", every=0.2)
         except WaitTimeout as late:
             print(late, self._stream_state())
-        self._read |= fresh
+        self._note(fresh)
+        noted = self._acknowledged.read_text().split() if self._acknowledged.exists() else []
+        return Result(
+            verdict=compare(self._wanted, contents()),
+            lost=sum(int(number) not in self._numbers for number in noted),
+            sent_twice=self._numbers.total() - len(self._numbers),
+            changed=self._changed,
+        )
+
+    def _note(self, fresh: dict[Place, Message]) -> None:
         new = expected(fresh)
         self._wanted.ticks |= new.ticks
         self._wanted.dead_letters |= new.dead_letters
         self._wanted.row_count += new.row_count
         self._wanted.candles = expected_candles(self._wanted.ticks)
-        return Result(compare(self._wanted, contents()), *self._check_kafka())
-
-    def _is_drained(self) -> bool:
-        if row_count() < sum(kafka_utils.end_offsets().values()):
-            return False
-        with db_utils.cursor() as cursor:
-            cursor.execute("SELECT (SELECT sum(tick_count) FROM candles_1m) >= (SELECT count(*) FROM ticks)")
-            return bool(cursor.fetchone()[0])
+        for found in fresh.values():
+            number = int(dict(found.headers)[NUMBER] or b"")
+            self._numbers[number] += 1
+            self._changed += found != message(number, self._begin)
 
     def _read_on(self) -> dict[Place, Message]:
         """The records that Kafka has and that were not read yet."""
@@ -205,28 +224,17 @@ class Campaign:
         found: dict[Place, Message] = {}
         try:
             consumer.assign([TopicPartition(*place) for place in ends])
-            for topic, partition in ends:
-                known = [place[2] for place in self._read if place[:2] == (topic, partition)]
-                consumer.seek(TopicPartition(topic, partition), max(known, default=-1) + 1)
+            for place in ends:
+                consumer.seek(TopicPartition(*place), self._read_to.get(place, 0))
             while any(consumer.position(TopicPartition(*place)) < end for place, end in ends.items()):
                 for records in consumer.poll(timeout_ms=1000).values():
                     for record in records:
-                        place = (record.topic, record.partition, record.offset)
-                        found[place] = Message(record.topic, record.value, record.key, tuple(record.headers))
+                        message_of = Message(record.topic, record.value, record.key, tuple(record.headers))
+                        found[record.topic, record.partition, record.offset] = message_of
         finally:
             consumer.close()
+        self._read_to = ends
         return found
-
-    def _check_kafka(self) -> tuple[int, int, int]:
-        numbers: dict[int, int] = {}
-        changed = 0
-        for found in self._read.values():
-            number = int(dict(found.headers)[NUMBER] or b"")
-            numbers[number] = numbers.get(number, 0) + 1
-            changed += found != message(number, self._begin)
-        lines = self._acknowledged.read_text().split() if self._acknowledged.exists() else []
-        lost = sum(int(line) not in numbers for line in lines)
-        return lost, sum(count - 1 for count in numbers.values()), changed
 
     @contextmanager
     def second_pipeline(self) -> Iterator[None]:
@@ -239,14 +247,27 @@ class Campaign:
         queries = pipeline.start_queries(spark, sinks, once=False, checkpoints=folder)
         try:
             yield
-            wait_until(lambda: all(query.lastProgress for query in queries), 60, "the second queries to have run")
-            failed = [str(query.exception()) for query in queries if query.exception()]
-            assert not failed, failed
+            wait_until(lambda: _all_have_run(queries), RECOVER_SECONDS, "the second queries to have run", every=0.2)
         finally:
             for query in queries:
                 query.stop()
             for sink in sinks.values():
                 sink.close()
+
+
+def _all_have_run(queries: Sequence[StreamingQuery]) -> bool:
+    failed = [str(query.exception()) for query in queries if query.exception()]
+    if failed:
+        raise WaitTimeout(f"the second pipeline failed: {failed}")
+    return all(query.lastProgress for query in queries)
+
+
+def _is_drained(goal: int) -> bool:
+    if row_count() < goal:
+        return False
+    with db_utils.cursor() as cursor:
+        cursor.execute("SELECT (SELECT sum(tick_count) FROM candles_1m) >= (SELECT count(*) FROM ticks)")
+        return bool(cursor.fetchone()[0])
 
 
 def row_count() -> int:

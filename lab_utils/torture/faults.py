@@ -175,7 +175,7 @@ def _recreate(topic: str) -> None:
 def fill_the_disk(campaign: Campaign) -> None:
     """The file system of a table is full, until somebody frees it."""
     table = campaign.rng.choice((*(asset.table for asset in ASSETS), CRYPTO.table))
-    with small_disk() as folder, _on_disk(table, folder):
+    with small_disk(16 + _megabytes_of(table)) as folder, _on_disk(table, folder):
         ballast = folder / "ballast"
         with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
             while True:
@@ -187,8 +187,14 @@ def fill_the_disk(campaign: Campaign) -> None:
         campaign.await_log("event=batch_stored")
 
 
+def _megabytes_of(table: str) -> int:
+    with db_utils.cursor() as cursor:
+        cursor.execute("SELECT pg_table_size(%s) >> 20", (table,))
+        return int(cursor.fetchone()[0])
+
+
 @contextlib.contextmanager
-def small_disk(megabytes: int = 24) -> Iterator[Path]:
+def small_disk(megabytes: int) -> Iterator[Path]:
     """A file system of its own in memory, where PostgreSQL may write.
 
     Raises:

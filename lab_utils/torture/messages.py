@@ -31,7 +31,7 @@ def message(number: int, begin: datetime) -> Message:
         return Message(asset.topic, rng.choice(RUBBISH), symbol.encode(), (header,))
     if chance < 0.03:
         reason = ("reason", f'price: missing, "{number}"\n'.encode())
-        return Message(asset.dead_letter_topic, rng.choice(RUBBISH), None, (header, reason))
+        return Message(asset.dead_letter_topic, rng.choice(RUBBISH), symbol.encode(), (header, reason))
     time = begin + number % 1_000_000 * STEP - (LATE_BY if chance < 0.04 else timedelta(0))
     return Message(asset.topic, _tick(asset, symbol, time, rng), symbol.encode(), (header,))
 

@@ -33,33 +33,29 @@ def main() -> None:
     flowing, ended, lock = threading.Event(), threading.Event(), threading.Lock()
     flowing.set()
 
-    def send_all() -> None:
-        number = given.first
-        due = time.monotonic()
-        while not ended.is_set():
-            if not flowing.wait(1):
-                due = time.monotonic()
-                continue
-            with lock:
-                for _ in range(max(1, round(given.rate * SLICE))):
-                    _send(producer, number, given.begin, noted)
-                    number += 1
-            due += SLICE
-            time.sleep(max(0.0, due - time.monotonic()))
+    def obey() -> None:
+        for order in sys.stdin:
+            if order.strip() == "go":
+                flowing.set()
+            else:
+                flowing.clear()
+                with lock:
+                    producer.flush()
+                print("paused", flush=True)
+        ended.set()
 
-    sender = threading.Thread(target=send_all)
-    sender.start()
-    for order in sys.stdin:
-        if order.strip() == "go":
-            flowing.set()
-        else:
-            flowing.clear()
-            with lock:
-                producer.flush()
-            print("paused", flush=True)
-    ended.set()
-    flowing.set()
-    sender.join()
+    threading.Thread(target=obey, daemon=True).start()
+    number, due = given.first, time.monotonic()
+    while not ended.is_set():
+        if not flowing.wait(0.1):
+            due = time.monotonic()
+            continue
+        with lock:
+            for _ in range(max(1, round(given.rate * SLICE))):
+                _send(producer, number, given.begin, noted)
+                number += 1
+        due += SLICE
+        time.sleep(max(0.0, due - time.monotonic()))
     producer.close()
 
 
