@@ -352,15 +352,7 @@ def verify(
 
 
 def _print_proof(results: "Sequence[Result]") -> None:
-    table = Table(
-        "unit",
-        "exercises",
-        "wrong answers\ncaught",
-        "alternatives\naccepted",
-        "mutants\nkilled",
-        "equivalent",
-        "seconds",
-    )
+    table = Table("unit", "exercises", "wrong\ncaught", "alternatives\naccepted", "mutants\nkilled", "seconds")
     for column in table.columns:
         column.no_wrap = True
     for result in results:
@@ -372,8 +364,7 @@ def _print_proof(results: "Sequence[Result]") -> None:
             str(result.exercises),
             f"{result.wrong_caught} of {result.wrong}",
             f"{result.alternatives_accepted} of {result.alternatives}",
-            f"{result.mutants_killed} of {result.mutants}",
-            str(result.equivalent),
+            f"{result.mutants_killed} of {result.mutants}\n+{result.equivalent} equal",
             spent,
         )
     out.print(table)

@@ -33,6 +33,9 @@ CELL_SECONDS = 300
 MUTANT_SECONDS = 3.0
 """A mutant that runs longer than this, and much longer than the solution, never ends; the check's own limit is for people."""
 
+PROOF_PORT = 19192
+"""Not 9092: there a client that forgets the broker's address finds the broker all the same."""
+
 Say = Callable[[str], None]
 
 
@@ -368,6 +371,7 @@ def own_stack() -> Iterator[Path]:
             LAB_WORK_DIR=str(Path(temporary) / "work"),
             LAB_JARS_DIR=str(jars),
             LAB_COURSE_DIR=str(course),
+            LAB_KAFKA_PORT=str(PROOF_PORT),
         ),
     ):
         settings.cache_clear()
