@@ -21,7 +21,7 @@ def open_notebook(page: Page, jupyter: Jupyter, kind: str, name: str) -> None:
     copy = jupyter.folder / f"{kind}_{name}.ipynb"
     shutil.copyfile(ROOT / kind / f"{name}.ipynb", copy)
     page.goto(jupyter.address(copy.name))
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(state="attached")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
 
 
 def run_all(page: Page) -> None:
