@@ -1,0 +1,17 @@
+# outcome: FAIL
+# stage: kinds of values
+# message: which names no time zone
+def crypto_ticks(body):
+    quotes = json.loads(body, parse_float=Decimal, parse_int=Decimal)["RAW"]
+    found = []
+    for by_currency in quotes.values():
+        for quote in by_currency.values():
+            found.append(
+                {
+                    "symbol": quote["FROMSYMBOL"],
+                    "currency": quote["TOSYMBOL"],
+                    "price": quote["PRICE"],
+                    "event_time": datetime.utcfromtimestamp(int(quote["LASTUPDATE"])),
+                }
+            )
+    return found

@@ -1,0 +1,13 @@
+# outcome: FAIL
+# stage: kinds of values
+# message: which names no time zone
+def stock_tick(symbol, body):
+    quote = json.loads(body, parse_float=Decimal, parse_int=Decimal)
+    if not quote["c"]:
+        return None
+    return {
+        "symbol": symbol,
+        "currency": "USD",
+        "price": quote["c"],
+        "event_time": datetime.fromtimestamp(int(quote["t"])),
+    }

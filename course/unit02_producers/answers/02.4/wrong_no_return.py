@@ -1,0 +1,10 @@
+# outcome: FAIL
+# stage: returns a list
+# message: returned None
+def new_ticks(ticks, seen):
+    found = []
+    for tick in ticks:
+        symbol, moment = tick["symbol"], tick["event_time"]
+        if symbol not in seen or moment > seen[symbol]:
+            seen[symbol] = moment
+            found.append(tick)

@@ -1,0 +1,10 @@
+# outcome: FAIL
+# stage: arrives
+# message: still in the producer's buffer
+def send_dead_letter(producer, topic, raw, error, symbol):
+    headers = [
+        ("reason", str(error).encode()),
+        ("exception", type(error).__name__.encode()),
+        ("source", b"producer"),
+    ]
+    producer.send(topic, key=symbol.encode() if symbol else None, value=raw, headers=headers)

@@ -1,0 +1,11 @@
+# outcome: FAIL
+# stage: headers
+# message: has the headers []
+def send_dead_letter(producer, topic, raw, error, symbol):
+    headers = [
+        ("reason", str(error).encode()),
+        ("exception", type(error).__name__.encode()),
+        ("source", b"producer"),
+    ]
+    producer.send(topic, key=symbol.encode() if symbol else None, value=raw)
+    producer.flush()

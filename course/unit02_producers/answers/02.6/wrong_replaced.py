@@ -1,0 +1,13 @@
+# outcome: FAIL
+# stage: value
+# message: The raw bytes b'\xff\xfe
+def send_dead_letter(producer, topic, raw, error, symbol):
+    headers = [
+        ("reason", str(error).encode()),
+        ("exception", type(error).__name__.encode()),
+        ("source", b"producer"),
+    ]
+    producer.send(
+        topic, key=symbol.encode() if symbol else None, value=raw.decode(errors="replace").encode(), headers=headers
+    )
+    producer.flush()

@@ -1,0 +1,24 @@
+# outcome: FAIL
+# stage: asks for all
+# message: the exchange has served quotes of BTC only
+def run_producer(client, symbols, producer, topic, stopped):
+    params = {"fsyms": symbols[0], "tsyms": "USD"}
+    seen = {}
+    pause = 0.1
+    while not stopped.is_set():
+        try:
+            answer = client.get("/data/pricemultifull", params=params)
+            quotes = json.loads(answer.content, parse_float=str)["RAW"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            stopped.wait(pause)
+            pause = min(1, 2 * pause)
+            continue
+        pause = 0.1
+        for symbol in quotes:
+            quote = quotes[symbol]["USD"]
+            if quote["LASTUPDATE"] > seen.get(symbol, 0):
+                seen[symbol] = quote["LASTUPDATE"]
+                tick = {"symbol": symbol, "price": str(quote["PRICE"]), "time": quote["LASTUPDATE"]}
+                producer.send(topic, key=symbol.encode(), value=json.dumps(tick).encode())
+        stopped.wait(0.1)
+    producer.flush()
