@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab_utils.errors import LabError
+from lab_utils.servers.processes import run_apart
 from lab_utils.settings import ROOT
 
 SUPPORTED = (17, 21)
@@ -48,11 +49,11 @@ def _candidates() -> Iterator[Path]:
 
 def _major(executable: Path) -> int | None:
     try:
-        shown = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
+        shown = run_apart([executable, "-version"], seconds=30)
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r'version "(?:1\.)?(\d+)', shown)
-    return int(found.group(1)) if found else None
+    found = re.search(r'version "(?:1\.)?(\d+)', shown.stderr)
+    return int(found.group(1)) if found and shown.returncode == 0 else None
 
 
 def find_java() -> Java:

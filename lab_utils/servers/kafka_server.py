@@ -3,7 +3,6 @@
 import base64
 import re
 import shutil
-import subprocess
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +196,7 @@ def _format_data(java: Java) -> None:
     new.mkdir(parents=True)
     format_properties.write_text(server_properties(settings().kafka_port, settings().kafka_port + 1, new))
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    done = subprocess.run(
+    done = processes.run_apart(
         [
             str(java.executable),
             "-XX:TieredStopAtLevel=1",
@@ -206,9 +205,6 @@ def _format_data(java: Java) -> None:
             *("-cp", class_path("kafka"), FORMATTER),
             *("format", f"--cluster-id={cluster_id}", "-c", str(format_properties)),
         ],
-        capture_output=True,
-        text=True,
-        check=False,
     )
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()

@@ -211,7 +211,7 @@ def _as_server_user() -> tuple[str, ...]:
     can_read = [_binary("initdb"), "--version"]
     for prefix in (namespace, nobody):
         with contextlib.suppress(OSError):
-            if subprocess.run([*prefix, *can_read], capture_output=True, check=False).returncode == 0:
+            if processes.run_apart([*prefix, *can_read]).returncode == 0:
                 return prefix
     raise LabError(
         "PostgreSQL does not run as root, and no other user can enter this folder.",
@@ -249,7 +249,7 @@ def _make_data() -> None:
     processes.write_private(password_file, known[SUPERUSER])
     _give_to_server_user(new)
     try:
-        done = subprocess.run(
+        done = processes.run_apart(
             [
                 *_as_server_user(),
                 _binary("initdb"),
@@ -257,9 +257,6 @@ def _make_data() -> None:
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-instructions"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             ],
-            capture_output=True,
-            text=True,
-            check=False,
         )
     finally:
         password_file.unlink()

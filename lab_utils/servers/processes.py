@@ -174,6 +174,15 @@ def spawn(
         )
 
 
+def run_apart(command: Sequence[str | Path], *, seconds: float | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a tool to its end and keep what it prints.
+
+    It does not get the terminal's Ctrl-C: a tool that dies of it looks like one that does not work, and the command
+    that called it would report a fault of the machine instead of ending as it was asked to.
+    """
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False, start_new_session=True)
+
+
 def stop_process(process: psutil.Process, *, seconds: float, signal_number: int = signal.SIGTERM) -> bool:
     """Ask a process to end, and kill it after `seconds`; whether it ended by itself."""
     try:
