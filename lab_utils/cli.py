@@ -9,7 +9,8 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -341,7 +342,7 @@ def verify(
     if stale:
         raise LabError(f"Not as the sources say: {'; '.join(stale)}.", "Build them first with: lab build")
     logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)  # clients of wrong answers complain until the end
-    with proof.own_stack() as folder:
+    with _printing_to_standard_error(), proof.own_stack() as folder:
         results = [proof.verify(unit, folder, lambda line: err.print(_plain(line))) for unit in units]
     if as_json:
         print(json.dumps([vars(result) for result in results], indent=2))
@@ -349,6 +350,20 @@ def verify(
         _print_proof(results)
     if any(result.problems for result in results):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _printing_to_standard_error() -> Iterator[None]:
+    """Kernels, and what lessons start in them, print to the file descriptor that they inherit; the result is not theirs."""
+    sys.stdout.flush()
+    result = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(result, 1)
+        os.close(result)
 
 
 def _print_proof(results: "Sequence[Result]") -> None:

@@ -14,7 +14,7 @@ from lab_utils.teaching.units import find_units
 
 UNITS = [unit.name for unit in find_units(ROOT / "course")]
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture(scope="module")
