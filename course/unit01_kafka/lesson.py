@@ -7,7 +7,8 @@
 # and look at the files in which it keeps them. Then you kill it, and see what is left.
 #
 # About 40 minutes. You need Python; you need not know Kafka. Run each cell with Shift+Enter and read what it shows
-# before you go on. Nothing here can break the lab: `lab reset 01` in a terminal restores this unit.
+# before you go on. Nothing here can break the lab: `lab reset 01` in a terminal removes what this
+# unit made, and puts a fresh copy of its exercises into `work/` (yours is kept beside it).
 
 # %% [markdown]
 # ## Where we are

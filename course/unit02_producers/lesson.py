@@ -7,7 +7,8 @@
 # and with every digit. Then you let the market misbehave, and see what a producer needs to survive it.
 #
 # About 45 minutes. You need Python and what unit 01 says about topics, partitions and keys. You need not know anything about
-# web services. Nothing here can break the lab: `lab reset 02` in a terminal restores this unit.
+# web services. Nothing here can break the lab: `lab reset 02` in a terminal removes what this
+# unit made, and puts a fresh copy of its exercises into `work/` (yours is kept beside it).
 
 # %% [markdown]
 # ## Where we are

@@ -23,7 +23,7 @@ MIN_LEAK_TOKENS = 8
 """Shorter statements, such as `return count`, stand in any code."""
 
 _BANNERS = {
-    "notebooks": "Built from `{source}`. Run it, change it, break it: `lab reset {number}` restores it.",
+    "notebooks": "Built from `{source}`. Run it, change it, break it: `git checkout notebooks` brings it back, `lab reset {number}` removes what it made.",
     "exercises": "Built from `{source}`. Work on your own copy: `lab exercise start {number}` puts it into `work/`.",
     "solutions": "The solutions, for instructors and for afterwards. Built from `{source}`.",
 }
