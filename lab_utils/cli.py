@@ -236,7 +236,8 @@ def reset(
 
     what = f"what unit {unit} made" if unit else "all topics, tables and checkpoints"
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete {what}?")):
-        raise LabError("Nothing was deleted.", f"To go ahead without the question: lab reset {unit or ''} --yes")
+        command = f"lab reset {unit}" if unit else "lab reset"
+        raise LabError("Nothing was deleted.", f"To go ahead without the question: {command} --yes")
     if unit:
         _reset_unit(unit)
         return
