@@ -40,7 +40,7 @@ def assert_secret(lab: Lab, *texts: str, key: str) -> None:
     for path in (lab.state_dir / "logs").glob("*"):
         assert key not in path.read_text(errors="replace"), path
     assert not [text for text in texts if key in text]
-    assert not [process for process in lab.processes() if key in " ".join(process.cmdline())]
+    assert not [process for process, arguments in lab.command_lines().items() if key in " ".join(arguments)]
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_with_kafka_killed_for_some_time_each_tick_that_was_served_is_stored_onc
         served = f"{address}/control/served"
         wait_until(lambda: start.poll() is not None or stored_ticks(lab), 180, "the first rows", every=1)
         assert start.poll() is None, start.communicate()
-        broker = next(process for process in lab.processes() if "kafka.Kafka" in process.cmdline())
+        broker = next(process for process, arguments in lab.command_lines().items() if "kafka.Kafka" in arguments)
         broker.kill()
         time.sleep(AWAY_SECONDS)  # this is what is tested
         names = ("producer_crypto", "producer_stocks")

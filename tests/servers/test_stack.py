@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -570,8 +570,8 @@ def test_no_password_is_in_a_log_a_command_line_or_an_output(session_lab: Lab) -
     seen = [path.read_text(errors="replace") for path in (session_lab.state_dir / "logs").iterdir()]
     assert len(seen) >= 2
     for process in session_lab.processes():
-        for member in (process, *process.children(recursive=True)):
-            seen.append(" ".join(member.cmdline()))
+        with suppress(psutil.Error):  # it ended meanwhile
+            seen += [" ".join(member.cmdline()) for member in (process, *process.children(recursive=True))]
     for command in ("up", "status", "doctor", "consume --once"):
         done = session_lab.run("--verbose", *command.split())
         seen += [done.stdout, done.stderr]
