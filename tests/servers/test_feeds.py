@@ -309,7 +309,8 @@ def test_a_feed_stops_at_once_while_the_api_is_away(exchange: OpenExchange, feed
 def test_the_key_is_in_no_log_even_at_the_finest_level(
     exchange: OpenExchange, feed: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    for logger in (None, "httpx", "httpcore", "websockets"):  # commands called in this process may have muted these
+        caplog.set_level(logging.DEBUG, logger)
     exchange.set_faults("429:0.2", "reset:0.1", "cut:0.1", "close:0.1")
     with reader(exchange, feed) as found:
         found.await_ticks(2)
