@@ -1,6 +1,7 @@
 """What the exercises of unit 01 check."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -307,7 +308,7 @@ START_SECONDS = 40
 def check_broker_properties(trial: Trial, broker_properties: Callable[..., Any]) -> None:
     trial.is_callable(broker_properties, "broker_properties")
     folder = trial.folder()
-    port = processes.choose_port("check_broker", 20100)
+    port = processes.choose_port("check_broker", 20100 + 10 * (os.getpid() % 900))  # two checks may run at once
     controller_port = processes.choose_port("check_controller", port + 1, taken=[port])
     trial.stage("returns text")
     text = trial.call(broker_properties, folder, port, controller_port)

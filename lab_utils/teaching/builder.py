@@ -11,12 +11,13 @@ import re
 import tokenize
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from lab_utils.errors import LabError
 from lab_utils.teaching.source import Cell, Region, SourceError, check_syntax, checked_ids, read_cells, regions
+
+if TYPE_CHECKING:  # nbformat takes seconds to import, and every notebook imports this module for its checks
+    import nbformat
 
 FOLDERS = ("notebooks", "exercises", "solutions")
 MIN_LEAK_TOKENS = 8
@@ -29,7 +30,7 @@ _BANNERS = {
 }
 
 
-def build_lesson(text: str, file: str) -> nbformat.NotebookNode:
+def build_lesson(text: str, file: str) -> "nbformat.NotebookNode":
     """The notebook of a lesson.
 
     Raises:
@@ -45,7 +46,7 @@ def build_lesson(text: str, file: str) -> nbformat.NotebookNode:
     return to_notebook(cells, "notebooks", file)
 
 
-def build_exercises(text: str, file: str, known: Collection[str]) -> nbformat.NotebookNode:
+def build_exercises(text: str, file: str, known: Collection[str]) -> "nbformat.NotebookNode":
     """The students' notebook: stubs instead of answers, solution cells left out.
 
     Args:
@@ -66,7 +67,7 @@ def build_exercises(text: str, file: str, known: Collection[str]) -> nbformat.No
     return notebook
 
 
-def build_solutions(text: str, file: str, known: Collection[str]) -> nbformat.NotebookNode:
+def build_solutions(text: str, file: str, known: Collection[str]) -> "nbformat.NotebookNode":
     """The instructor's notebook: the answers, without stubs and markers.
 
     Raises:
@@ -168,8 +169,10 @@ def _check_code(cells: Sequence[Cell], file: str, where: str) -> None:
             check_syntax(cell.lines, cell, file, where)
 
 
-def to_notebook(cells: Sequence[Cell], folder: str, file: str) -> nbformat.NotebookNode:
+def to_notebook(cells: Sequence[Cell], folder: str, file: str) -> "nbformat.NotebookNode":
     """A notebook without outputs. Its bytes depend on the cells alone: an id is made from the text of its cell."""
+    import nbformat
+
     number = unit_number(file)
     banner = "> " + _BANNERS[folder].format(source=file, number=number)
     built = [_notebook_cell(Cell("markdown", (), (banner,), 0)), *(_notebook_cell(cell) for cell in cells)]
@@ -183,12 +186,14 @@ def to_notebook(cells: Sequence[Cell], folder: str, file: str) -> nbformat.Noteb
         "language_info": {"name": "python"},
         "lab": {"unit": number, "kind": folder},
     }
-    notebook: nbformat.NotebookNode = nbformat.v4.new_notebook(cells=built, metadata=metadata)
+    notebook = nbformat.v4.new_notebook(cells=built, metadata=metadata)
     nbformat.validate(notebook)
     return notebook
 
 
 def _notebook_cell(cell: Cell) -> Any:
+    import nbformat
+
     source = "\n".join(cell.lines)
     if cell.kind == "markdown":
         return nbformat.v4.new_markdown_cell(source)
@@ -196,8 +201,10 @@ def _notebook_cell(cell: Cell) -> Any:
     return nbformat.v4.new_code_cell(source, metadata={"tags": tags} if tags else {})
 
 
-def notebook_text(notebook: nbformat.NotebookNode) -> str:
+def notebook_text(notebook: "nbformat.NotebookNode") -> str:
     """The notebook as it is written to its file."""
+    import nbformat
+
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
 
 

@@ -3,19 +3,20 @@
 import ast
 import contextlib
 import dataclasses
+import functools
 import io
 import logging
+import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from lab_utils.errors import LabError
 from lab_utils.settings import ROOT, settings
@@ -25,13 +26,20 @@ from lab_utils.teaching.engine import evaluate
 from lab_utils.teaching.mutants import mutants
 from lab_utils.teaching.outcomes import Outcome, Report
 from lab_utils.teaching.source import Cell, Region, read_cells, regions
-from lab_utils.teaching.units import Exercise, Unit
+from lab_utils.teaching.units import Exercise, Unit, load_unit
+
+if TYPE_CHECKING:  # nbformat takes seconds to import, and each judging process imports this module
+    import nbformat
 
 MIN_HINTS, MIN_WRONG, MIN_ALTERNATIVES = 2, 3, 1
 MIN_KILLED = 0.95
 CELL_SECONDS = 300
 MUTANT_SECONDS = 3.0
 """A mutant that runs longer than this, and much longer than the solution, never ends; the check's own limit is for people."""
+
+JUDGES = 4
+JOB_SECONDS = 300.0
+"""Longer than any check may take, with the start of a judging process."""
 
 PROOF_PORT = 19192
 """Not 9092: there a client that forgets the broker's address finds the broker all the same."""
@@ -186,33 +194,94 @@ def expectation(path: Path) -> dict[str, str]:
 # --- Answers and mutants ----------------------------------------------------------------------------------------
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A cell to judge in one of the judging processes."""
+
+    unit_folder: Path
+    exercise_id: str
+    code: str
+    name: str
+    seconds: float | None = None
+
+
+Judge = Callable[[Sequence[Job]], Iterator[Report]]
+
+
+@contextlib.contextmanager
+def _judges() -> Iterator[Judge]:
+    """Judge jobs several at a time, the reports in the order of the jobs.
+
+    Processes, not threads: an answer prints, may never end, and may change whatever it imports. Checks wait for
+    servers and clocks most of their time, so there are more of them than cores.
+    """
+    with multiprocessing.get_context("spawn").Pool(JUDGES, _leave_interrupts_to_the_parent) as pool:
+
+        def judge(jobs: Sequence[Job]) -> Iterator[Report]:
+            reports = pool.imap(_judge, jobs)
+            for job in jobs:
+                try:
+                    yield reports.next(timeout=JOB_SECONDS)
+                except multiprocessing.TimeoutError:
+                    raise LabError(
+                        f"{job.name}: the process that judged it ended, or hangs.",
+                        "Does the answer end the whole process? Try it by itself.",
+                    ) from None
+
+        yield judge
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _judge(job: Job) -> Report:
+    bench = _bench(job.unit_folder)
+    return bench.judge(bench.unit.exercises[job.exercise_id], job.code, job.name, job.seconds)
+
+
+@functools.cache
+def _bench(unit_folder: Path) -> Bench:
+    return Bench.of(load_unit(unit_folder))
+
+
 def try_answers(unit: Unit, result: Result, say: Say) -> None:
     """Wrong answers must fail where and as they declare, alternatives must pass, mutants must fail."""
     bench = Bench.of(unit)
-    for exercise in unit.exercises.values():
-        started = time.monotonic()
-        say(f"{exercise.id} {exercise.title}")
-        solved = bench.judge(exercise, bench.solution_cell(exercise.id), f"<solution of {exercise.id}>")
-        if solved.outcome is not Outcome.PASS:
-            result.problems.append(f"{exercise.id}: the solution gives {_said(solved)}")
-            continue
-        untouched = bench.judge(exercise, bench.stub(exercise.id), f"<stub of {exercise.id}>")
-        if untouched.outcome is not Outcome.NOT_ATTEMPTED:
-            result.problems.append(f"{exercise.id}: as shipped it gives {_said(untouched)}")
-        _try_wrong(bench, exercise, result)
-        _try_alternatives(bench, exercise, result)
-        _try_mutants(bench, exercise, solved.seconds, result)
-        result.seconds[exercise.id] = time.monotonic() - started
+    with _judges() as judge:
+        for exercise in unit.exercises.values():
+            started = time.monotonic()
+            say(f"{exercise.id} {exercise.title}")
+            _try_exercise(bench, exercise, result, judge)
+            result.seconds[exercise.id] = time.monotonic() - started
+
+
+def _try_exercise(bench: Bench, exercise: Exercise, result: Result, judge: Judge) -> None:
+    solved = bench.judge(exercise, bench.solution_cell(exercise.id), f"<solution of {exercise.id}>")
+    if solved.outcome is not Outcome.PASS:
+        result.problems.append(f"{exercise.id}: the solution gives {_said(solved)}")
+        return
+    untouched = bench.judge(exercise, bench.stub(exercise.id), f"<stub of {exercise.id}>")
+    if untouched.outcome is not Outcome.NOT_ATTEMPTED:
+        result.problems.append(f"{exercise.id}: as shipped it gives {_said(untouched)}")
+    _try_wrong(bench, exercise, result, judge)
+    _try_alternatives(bench, exercise, result, judge)
+    _try_mutants(bench, exercise, solved.seconds, result, judge)
 
 
 def _said(report: Report) -> str:
     return f"{report.outcome} at {report.stage or 'start'!r}: {report.message} {report.repair}".strip()
 
 
-def _try_wrong(bench: Bench, exercise: Exercise, result: Result) -> None:
-    for path in answer_files(bench.unit, exercise.id, "wrong"):
+def _judged_files(bench: Bench, exercise: Exercise, kind: str, judge: Judge) -> Iterator[tuple[Path, Report]]:
+    files = answer_files(bench.unit, exercise.id, kind)
+    jobs = [Job(bench.unit.folder, exercise.id, path.read_text(encoding="utf-8"), str(path)) for path in files]
+    return zip(files, judge(jobs), strict=True)
+
+
+def _try_wrong(bench: Bench, exercise: Exercise, result: Result, judge: Judge) -> None:
+    for path, report in _judged_files(bench, exercise, "wrong", judge):
         wanted = expectation(path)
-        report = bench.judge(exercise, path.read_text(encoding="utf-8"), str(path))
         result.wrong += 1
         caught = report.outcome in {Outcome.FAIL, Outcome.ERROR, Outcome.NOT_ATTEMPTED}
         as_declared = (
@@ -227,43 +296,47 @@ def _try_wrong(bench: Bench, exercise: Exercise, result: Result) -> None:
             )
 
 
-def _try_alternatives(bench: Bench, exercise: Exercise, result: Result) -> None:
-    for path in answer_files(bench.unit, exercise.id, "alt"):
-        report = bench.judge(exercise, path.read_text(encoding="utf-8"), str(path))
+def _try_alternatives(bench: Bench, exercise: Exercise, result: Result, judge: Judge) -> None:
+    for path, report in _judged_files(bench, exercise, "alt", judge):
         result.alternatives += 1
         result.alternatives_accepted += report.outcome is Outcome.PASS
         if report.outcome is not Outcome.PASS:
             result.problems.append(f"{path.relative_to(bench.unit.folder.parent)}: a right answer gave {_said(report)}")
 
 
-def _try_mutants(bench: Bench, exercise: Exercise, solution_seconds: float, result: Result) -> None:
+def _try_mutants(bench: Bench, exercise: Exercise, solution_seconds: float, result: Result, judge: Judge) -> None:
     cell = bench.solution_cell(exercise.id)
     solution = "\n".join(bench.region(exercise.id)[1].solution)
     limit = min(exercise.seconds, MUTANT_SECONDS + 3 * solution_seconds)
     left = dict(exercise.equivalent_mutants)
+    different = []
     for mutant in mutants(cell, solution):
         if left.pop(mutant.description, None) is not None:
             result.equivalent += 1
-            continue
-        report = bench.judge(exercise, mutant.code, f"<mutant of {exercise.id}>", limit)
+        else:
+            different.append(mutant)
+    name = f"<mutant of {exercise.id}>"
+    jobs = [Job(bench.unit.folder, exercise.id, mutant.code, name, limit) for mutant in different]
+    for mutant, report in zip(different, judge(jobs), strict=True):
         result.mutants += 1
         # A mutant that waits until the limit is caught as well: the student would read that it does not return.
         killed = report.outcome in {Outcome.FAIL, Outcome.ERROR, Outcome.NOT_ATTEMPTED}
         result.mutants_killed += killed
         if not killed:
             result.problems.append(f"{exercise.id}: the mutant {mutant.description!r} gives {_said(report)}")
-    result.problems += [f"{exercise.id}: there is no mutant {name!r} any more" for name in left]
+    result.problems += [f"{exercise.id}: there is no mutant {gone!r} any more" for gone in left]
 
 
 # --- Notebooks --------------------------------------------------------------------------------------------------
 
 
-def run_notebook(path: Path, output: Path, *, strict: bool) -> nbformat.NotebookNode:
+def run_notebook(path: Path, output: Path, *, strict: bool) -> "nbformat.NotebookNode":
     """Execute a notebook from top to bottom with papermill; the executed one.
 
     Raises:
         LabError: a cell raised; the text has its number and reason.
     """
+    import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -283,8 +356,7 @@ def run_notebook(path: Path, output: Path, *, strict: bool) -> nbformat.Notebook
                 f"{path.name}: cell {error.cell_index} raised {error.ename}: {' '.join(error.evalue.split())[:500]}.",
                 f"The executed notebook is {output}.",
             ) from None
-    executed: nbformat.NotebookNode = nbformat.read(output, as_version=4)
-    return executed
+    return nbformat.read(output, as_version=4)
 
 
 @contextlib.contextmanager
@@ -301,7 +373,7 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def cards_of(notebook: nbformat.NotebookNode) -> list[tuple[str, dict[str, Any]]]:
+def cards_of(notebook: "nbformat.NotebookNode") -> list[tuple[str, dict[str, Any]]]:
     """The checks' results in an executed notebook: (source of the cell, data)."""
     return [
         (cell.source, dict(output.data[MIME]))

@@ -75,6 +75,7 @@ def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (answers / "alt_sum.py").write_text("total = sum\n")
     monkeypatch.setenv("LAB_COURSE_DIR", str(tmp_path / "course"))
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(proof, "JUDGES", 1)  # the processes of four would take longer to start than to judge
     settings.cache_clear()
     yield folder
     settings.cache_clear()
@@ -90,6 +91,14 @@ def test_good_answers_are_counted(unit: Path) -> None:
     result = tried()
     assert (result.wrong_caught, result.wrong) == (3, 3)
     assert (result.alternatives_accepted, result.alternatives) == (1, 1)
+
+
+def test_an_answer_that_ends_the_judging_process_is_named(unit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "JOB_SECONDS", 10)
+    answer = unit / "answers" / "09.1" / "wrong_ends.py"
+    answer.write_text(head("ERROR", "value", "SystemExit", "import os\ndef total(numbers):\n    os._exit(1)"))
+    with pytest.raises(LabError, match=r"wrong_ends\.py: the process that judged it ended"):
+        tried()
 
 
 def test_a_mutant_that_the_check_accepts_is_a_problem(unit: Path) -> None:
