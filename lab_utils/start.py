@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -157,15 +157,22 @@ class Run:
         self.memory_mb: dict[str, int] = {}
 
     def begin(self) -> None:
-        """Start servers (Spark is starting meanwhile), then the producers."""
+        """Start servers (Spark is starting meanwhile), then the producers.
+
+        Raises:
+            LabError: a part did not start.
+        """
         if self.job.feed == sources.EXCHANGE and place.address() is None:
             self.exchange = self._start_exchange()
         stack.up()
         self.first_offsets = kafka_utils.end_offsets()
         if self.exchange is not None:
             exchange = self.exchange
-            wait_until(
-                lambda: exchange.process.poll() is not None or place.address(), EXCHANGE_START_SECONDS, "the exchange"
+            _await(
+                lambda: exchange.process.poll() is not None or place.address() is not None,
+                EXCHANGE_START_SECONDS,
+                "The exchange did not start",
+                "Look at: lab logs exchange",
             )
             exchange.check()
         for kind, arguments in self._producers():
@@ -197,12 +204,7 @@ class Run:
             self.check()
             return stop.is_set() or any(self._gained().values())
 
-        try:
-            wait_until(flows, FIRST_TICK_SECONDS, "the first tick", every=0.2)
-        except WaitTimeout:
-            raise LabError(
-                f"No tick reached Kafka within {FIRST_TICK_SECONDS} s.", "Look at: lab logs producer_crypto"
-            ) from None
+        _await(flows, FIRST_TICK_SECONDS, "No tick reached Kafka", "Look at: lab logs producer_crypto")
 
     def check(self) -> None:
         """See that every part still works, and note how much memory each takes.
@@ -324,6 +326,18 @@ class Run:
         for child in self._children():
             if child.process.poll() is None:
                 child.stop(PRODUCER_STOP_SECONDS)
+
+
+def _await(condition: Callable[[], bool], seconds: float, otherwise: str, repair: str) -> None:
+    """Wait for a part of the run.
+
+    Raises:
+        LabError: it did not come; `otherwise` says what that means.
+    """
+    try:
+        wait_until(condition, seconds, otherwise, every=0.2)
+    except WaitTimeout:
+        raise LabError(f"{otherwise} within {seconds:g} s.", repair) from None
 
 
 def _process(pid: int) -> psutil.Process | None:

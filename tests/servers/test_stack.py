@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -749,7 +750,7 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     if is_root:
         for path in (folder, home):
             os.chown(path, user, user)
-        for parent in (folder.parent, folder.parent.parent):  # pytest's own, closed to others
+        for parent in folder.parents[: folder.parents.index(Path(tempfile.gettempdir()))]:  # pytest's, closed to others
             parent.chmod(parent.stat().st_mode | 0o011)
 
     def run(command: list[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
