@@ -22,7 +22,7 @@ from lab_utils.settings import settings
 from lab_utils.streaming.pipeline import MAX_RECORDS_PER_BATCH, read_topics, tick_lines, write_ticks
 from lab_utils.streaming.postgres_sink import PostgresSink, tick_columns
 from lab_utils.streaming.session import get_spark
-from lab_utils.streaming.transforms import parse_ticks
+from lab_utils.streaming.transforms import parse_ticks, valid_ticks
 from lab_utils.ticks import CRYPTO
 
 GROWN_ROWS = 10_000_000
@@ -52,8 +52,13 @@ def parse_only(spark: SparkSession, run: int) -> None:
 
 
 def typed_only(spark: SparkSession, run: int) -> None:
-    """Judged ticks with a typed column a field, as lessons, candles and JDBC take them, into the no-op sink."""
+    """Judged ticks with a typed column a field, as lessons and JDBC take them, into the no-op sink."""
     _to_end(parse_ticks(_records(spark)), run, None)
+
+
+def candle_input(spark: SparkSession, run: int) -> None:
+    """Ticks as the candle query takes them, into the no-op sink."""
+    _to_end(valid_ticks(_records(spark)), run, None)
 
 
 def lab_sink(spark: SparkSession, run: int) -> None:
@@ -95,6 +100,7 @@ VARIANTS = (
     Variant("a", "Kafka read only", read_only, stores=False),
     Variant("b", "read + parse, no-op sink", parse_only, stores=False),
     Variant("b'", "read + parse into typed columns, no-op sink", typed_only, stores=False),
+    Variant("b''", "read + parse for candles, no-op sink", candle_input, stores=False),
     Variant("c", "the lab's sink", lab_sink, stores=True),
     Variant("d", "JDBC append, rewritten inserts", jdbc_append, stores=True),
     Variant("e", "JDBC staging + upsert", jdbc_upsert, stores=True),

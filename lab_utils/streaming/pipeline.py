@@ -32,7 +32,7 @@ from lab_utils.streaming.postgres_sink import (
     store_candles,
     store_records,
 )
-from lab_utils.streaming.transforms import one_minute_candles, parse_ticks, plain_ticks, split_valid
+from lab_utils.streaming.transforms import one_minute_candles, plain_ticks, valid_ticks
 from lab_utils.ticks import ASSETS
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ def start_queries(
     """Start both queries; with `once` each ends by itself when it has read what is there now."""
     folder = checkpoints or settings().checkpoints_dir
     ticks = tick_lines(read_topics(spark, kafka_utils.TOPICS, MAX_RECORDS_PER_BATCH))
-    valid, _ = split_valid(parse_ticks(read_topics(spark, tuple(asset.topic for asset in ASSETS))))
+    valid = valid_ticks(read_topics(spark, tuple(asset.topic for asset in ASSETS)))
     lateness = f"{int(LATENESS.total_seconds())} seconds"
     candles = one_minute_candles(valid.withWatermark("event_time", lateness))
     jobs: list[tuple[str, DataFrame, Callable[[DataFrame, int], None], str]] = [

@@ -16,7 +16,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lab_utils.settings import ROOT
-from lab_utils.streaming.transforms import RULES, one_minute_candles, parse_ticks, plain_ticks, split_valid
+from lab_utils.streaming.transforms import (
+    RULES,
+    one_minute_candles,
+    parse_ticks,
+    plain_ticks,
+    split_valid,
+    valid_ticks,
+)
 from lab_utils.ticks import ASSETS, CRYPTO, STOCKS, Asset
 from tests.servers.records import (
     Message,
@@ -315,6 +322,21 @@ def test_every_record_is_either_a_tick_or_a_dead_letter(spark: SparkSession) -> 
     valid, invalid = split_valid(parse_ticks(kafka_records(spark, messages)))
     offsets = [row.kafka_offset for part in (valid, invalid) for row in part.select("kafka_offset").collect()]
     assert sorted(offsets) == list(range(len(messages)))
+
+
+def test_the_cheap_way_to_ticks_gives_the_same_rows_as_the_general_one(spark: SparkSession) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # shown when the test fails
+    messages = awkward_messages() + mutations(random.Random(seed), MUTATIONS)
+    records = kafka_records(spark, messages).where(F.col("topic").isin([asset.topic for asset in ASSETS]))
+    cheap = valid_ticks(records)
+    general = split_valid(parse_ticks(records))[0].select(*cheap.columns)
+    rows, wanted = (
+        sorted(found.toArrow().to_pylist(), key=lambda row: int(row["kafka_offset"])) for found in (cheap, general)
+    )
+    assert len(rows) > 100
+    assert rows == wanted
+    assert cheap.schema == general.schema
 
 
 def ticks_of(spark: SparkSession, rows: Iterable[dict[str, Any]]) -> DataFrame:
