@@ -37,4 +37,5 @@ find_python
 "$python" -I "$root/lab_utils/bootstrap.py"
 
 cd "$root"
-exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" "$@"
+# Side by side, for most tests wait; -n 0 runs them one after the other.
+exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 --dist worksteal "$@"
