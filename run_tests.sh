@@ -38,4 +38,4 @@ find_python
 
 cd "$root"
 # Side by side, for most tests wait; -n 0 runs them one after the other.
-exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 --dist worksteal "$@"
+exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 --dist loadgroup "$@"

@@ -33,7 +33,7 @@ class Lab:
     def with_environment(self, **extra: str) -> "Lab":
         return dataclasses.replace(self, extra={**self.extra, **extra})
 
-    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `lab …` to its end."""
         return subprocess.run(
             self._command(arguments),

@@ -15,7 +15,10 @@ from tests.servers.conftest import Lab
 
 SEED = 20261124
 
-pytestmark = pytest.mark.timeout(900)  # for a machine that is busy with other things
+pytestmark = [
+    pytest.mark.timeout(900),  # for a machine that is busy with other things
+    pytest.mark.xdist_group("crash"),  # one pipeline for all
+]
 
 
 @pytest.fixture(scope="module")
