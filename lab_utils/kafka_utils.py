@@ -6,6 +6,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.producer.transaction_manager import TransactionState
 
 from lab_utils.errors import LabError
 from lab_utils.servers import kafka_server
@@ -93,9 +94,30 @@ def make_producer(**options: Any) -> Any:
         **options,
     }
     try:
-        return KafkaProducer(bootstrap_servers=servers, **settings)
+        producer = KafkaProducer(bootstrap_servers=servers, **settings)
     except KafkaError as error:
         raise _no_answer(servers, error) from None
+    _ask_for_a_new_id_after_a_loss(producer)
+    return producer
+
+
+def _ask_for_a_new_id_after_a_loss(producer: Any) -> None:
+    """Mend kafka-python (3.0.12), whose idempotent producer falls silent once it has given up a record.
+
+    When a record that was on its way is not acknowledged in time, the producer forgets its id, for it cannot know
+    the broker's count of its records any more. It should ask for another. But it does so in the state UNINITIALIZED
+    alone and stays in READY: nothing is sent from then on, nothing times out, `flush()` never returns. The Java client
+    goes back to UNINITIALIZED (apache/kafka#7920).
+    """
+    manager = producer._transaction_manager
+    if manager is not None:
+        reset = manager.reset_producer_id
+
+        def reset_and_begin_anew() -> None:
+            reset()
+            manager._current_state = TransactionState.UNINITIALIZED
+
+        manager.reset_producer_id = reset_and_begin_anew
 
 
 def make_consumer(*topics: str, **options: Any) -> Any:

@@ -40,7 +40,7 @@ def get_spark(app_name: str = "market-stream-lab", **conf: Any) -> SparkSession:
             [
                 f'-Dlog4j2.configurationFile="{LOG_SETTINGS.as_uri()}"',
                 f'-Dlab.log="{settings().logs_dir / "spark.log"}" -Dlab.log.level=warn',
-                "-Xss8m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Duser.timezone=UTC",
+                "-Xss32m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Duser.timezone=UTC",
                 f'-Djava.io.tmpdir="{temporary}" -Dderby.system.home="{temporary}"',
             ]
         ),

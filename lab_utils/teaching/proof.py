@@ -41,8 +41,9 @@ JUDGES = 4
 JOB_SECONDS = 300.0
 """Longer than any check may take, with the start of a judging process."""
 
-PROOF_PORT = 19192
-"""Not 9092: there a client that forgets the broker's address finds the broker all the same."""
+PROOF_PORTS = range(19_300, 29_300, 10)
+"""Not 9092: there a client that forgets the broker's address finds the broker all the same. A proof has ten of its
+own, as another one may run beside it, and brokers are stopped and started in both."""
 
 Say = Callable[[str], None]
 
@@ -436,6 +437,7 @@ def own_stack() -> Iterator[Path]:
     from lab_utils import stack
 
     jars, course = settings().jars_dir, settings().course_dir
+    port = PROOF_PORTS[os.getpid() % len(PROOF_PORTS)]
     with (
         tempfile.TemporaryDirectory(prefix="lab-verify-", ignore_cleanup_errors=True) as temporary,
         _environment(
@@ -443,7 +445,8 @@ def own_stack() -> Iterator[Path]:
             LAB_WORK_DIR=str(Path(temporary) / "work"),
             LAB_JARS_DIR=str(jars),
             LAB_COURSE_DIR=str(course),
-            LAB_KAFKA_PORT=str(PROOF_PORT),
+            LAB_KAFKA_PORT=str(port),
+            LAB_POSTGRES_PORT=str(port + 5),
         ),
     ):
         settings.cache_clear()

@@ -5,6 +5,7 @@ sent so far is acknowledged. Acknowledgements are appended to a file at once, so
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import threading
@@ -13,11 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kafka.errors import KafkaError
+
 from lab_utils import kafka_utils
 from lab_utils.torture.messages import message
 
 SLICE = 0.02
 """Seconds between two looks at the clock."""
+FLUSH_SECONDS = 120
 
 
 def main() -> None:
@@ -39,8 +43,8 @@ def main() -> None:
                 flowing.set()
             else:
                 flowing.clear()
-                with lock:
-                    producer.flush()
+                with lock, contextlib.suppress(KafkaError):  # what was not acknowledged is not noted either
+                    producer.flush(timeout=FLUSH_SECONDS)
                 print("paused", flush=True)
         ended.set()
 

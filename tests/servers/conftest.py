@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,20 @@ class Lab:
     @property
     def environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LAB_")}
-        return {**clean, "LAB_STATE_DIR": str(self.state_dir), "PYTHONPATH": str(ROOT), **self.extra}
+        return {**clean, **self.settings, "PYTHONPATH": str(ROOT), **self.extra}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Its folder, and ports that no other lab of the tests tries first.
+
+        Tests run side by side. While a broker is dead another lab may take its port, and its clients would wait for
+        it there.
+        """
+        first = 20_000 + zlib.crc32(str(self.state_dir).encode()) % 1_200 * 10
+        ports = {
+            f"LAB_{name}_PORT": str(first + 3 * place) for place, name in enumerate(("KAFKA", "POSTGRES", "EXCHANGE"))
+        }
+        return {"LAB_STATE_DIR": str(self.state_dir), **ports}
 
     def with_environment(self, **extra: str) -> "Lab":
         return dataclasses.replace(self, extra={**self.extra, **extra})
@@ -111,16 +125,13 @@ def fresh_lab(tmp_path: Path) -> Iterator[Lab]:
 def session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One running stack, which this process and its command lines share."""
     lab = Lab(tmp_path_factory.mktemp("session") / "lab")
-    before = os.environ.get("LAB_STATE_DIR")
-    os.environ["LAB_STATE_DIR"] = str(lab.state_dir)
-    settings.cache_clear()
-    stack.up()
-    yield lab
-    lab.clear()
-    if before is None:
-        del os.environ["LAB_STATE_DIR"]
-    else:
-        os.environ["LAB_STATE_DIR"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lab.settings.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        stack.up()
+        yield lab
+        lab.clear()
     settings.cache_clear()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from kafka.errors import KafkaError
 
 from lab_utils import kafka_utils
 from lab_utils.feeds.exchange import place
@@ -180,6 +181,26 @@ def test_a_producer_whose_buffer_is_full_stops_reading_and_then_delivers_all_in_
     times = [json.loads(record.value)["event_time"] for record in found if record.key == b"BTC"]
     assert times == [json.loads(raw)["event_time"] for raw in expected]
     assert "Traceback" not in said + rest
+
+
+def test_a_producer_that_has_given_up_a_record_delivers_the_next_ones(broker_comes_back: Lab) -> None:
+    producer = kafka_utils.make_producer(
+        delivery_timeout_ms=3000, request_timeout_ms=2000, reconnect_backoff_max_ms=500, linger_ms=0
+    )
+    try:
+        producer.send(CRYPTO.topic, key=b"BTC", value=b"first").get(timeout=30)
+        broker = kafka_server.process()
+        assert broker is not None
+        broker.suspend()  # so that the next record is on its way when the broker dies
+        given_up = producer.send(CRYPTO.topic, key=b"BTC", value=b"second")
+        wait_until(lambda: any(producer._sender._in_flight_batches.values()), 20, "the record to be on its way")
+        kill_broker()
+        with pytest.raises(KafkaError):
+            given_up.get(timeout=60)
+        kafka_server.start()
+        assert producer.send(CRYPTO.topic, key=b"BTC", value=b"third").get(timeout=60).topic == CRYPTO.topic
+    finally:
+        producer.close(timeout=0)
 
 
 def producer_threads() -> list[str]:

@@ -352,9 +352,7 @@ def test_a_port_that_was_changed_while_the_servers_ran_counts_at_their_next_star
     crash_lab.run("down")  # the next test wants the usual port again
 
 
-def test_two_labs_with_the_same_configured_ports_do_not_see_each_others_topics(
-    running_lab: Lab, crash_lab: Lab
-) -> None:
+def test_two_labs_do_not_see_each_others_topics(running_lab: Lab, crash_lab: Lab) -> None:
     name = f"only-here-{secrets.token_hex(4)}"
     with kafka_utils.admin() as client:
         client.create_topics({name: {"num_partitions": 1, "replication_factor": 1}})
