@@ -1,5 +1,5 @@
 @echo off
-rem Set the lab up on the first run, then run all checks and tests: run_tests.bat [pytest options]
+rem Set the lab up on the first run, then run all checks and tests, three at a time: run_tests.bat [pytest options]
 setlocal
 set "root=%~dp0"
 

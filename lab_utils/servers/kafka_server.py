@@ -11,6 +11,7 @@ import psutil
 
 from lab_utils.errors import LabError
 from lab_utils.servers import processes
+from lab_utils.servers.class_archives import java_options
 from lab_utils.servers.jars import class_path
 from lab_utils.servers.java import Java, find_java
 from lab_utils.settings import settings
@@ -168,6 +169,7 @@ def _command(java: Java) -> list[str]:
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-XX:-UsePerfData",
+        *java_options(NAME, java),
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={processes.LOG_SETTINGS.as_uri()}",
         f"-Dlab.log={log_file()}",

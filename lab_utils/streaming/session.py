@@ -7,7 +7,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lab_utils.errors import LabError
-from lab_utils.servers.jars import missing_jars, spark_jars
+from lab_utils.servers.class_archives import java_options
+from lab_utils.servers.jars import class_path, missing_jars, spark_jars
 from lab_utils.servers.java import find_java
 from lab_utils.servers.processes import HOST, LOG_SETTINGS
 from lab_utils.settings import settings
@@ -23,13 +24,16 @@ def get_spark(app_name: str = "market-stream-lab", **conf: Any) -> SparkSession:
         raise LabError("Spark's Kafka connector is not downloaded yet.", "Fetch it with: lab up")
     temporary = settings().state_dir / "tmp"
     temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.environ["JAVA_HOME"] = str(find_java().home)
+    java = find_java()
+    os.environ["JAVA_HOME"] = str(java.home)
     os.environ["SPARK_LOCAL_IP"] = HOST  # the web page of Spark, too, listens on loopback only
     os.environ["PYSPARK_PYTHON"] = sys.executable
     options = {
         "spark.master": f"local[{settings().spark_cores}]",
         "spark.app.name": app_name,
         "spark.jars": spark_jars(),
+        # Also on the path of the JVM itself: the class archive holds nothing of what is loaded otherwise.
+        "spark.driver.extraClassPath": class_path("spark"),
         "spark.driver.host": HOST,
         "spark.driver.bindAddress": HOST,
         "spark.driver.memory": f"{settings().spark_memory_mb}m",
@@ -41,6 +45,7 @@ def get_spark(app_name: str = "market-stream-lab", **conf: Any) -> SparkSession:
                 f'-Dlog4j2.configurationFile="{LOG_SETTINGS.as_uri()}"',
                 f'-Dlab.log="{settings().logs_dir / "spark.log"}" -Dlab.log.level=warn',
                 "-Xss32m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Duser.timezone=UTC",
+                *(f'"{option}"' for option in java_options("spark", java)),
                 f'-Djava.io.tmpdir="{temporary}" -Dderby.system.home="{temporary}"',
             ]
         ),

@@ -23,8 +23,11 @@ import psycopg2
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from pyspark.sql import SparkSession
 
 from lab_utils import kafka_utils
+from lab_utils.servers import class_archives
+from lab_utils.servers.java import find_java
 from lab_utils.settings import ROOT, settings
 from lab_utils.waiting import wait_until
 from tests.servers.conftest import Lab, is_loading
@@ -297,6 +300,34 @@ def test_reset_of_a_stopped_lab_leaves_it_stopped(idle_lab: Lab) -> None:
     assert done.returncode == 0
     assert "lab up" in done.stdout
     assert not (idle_lab.state_dir / "kafka").exists()
+
+
+# --- Class archives -----------------------------------------------------------------------------------------
+
+
+def test_a_broker_takes_its_classes_from_the_archive(crash_lab: Lab) -> None:
+    """They were made at set-up, beside the jars."""
+    mapped = psutil.Process(pids(crash_lab)["kafka"]).memory_maps()
+    assert any(Path(part.path).parent == settings().jars_dir / "classes" for part in mapped)
+
+
+def test_spark_takes_its_classes_from_the_archive(spark: SparkSession) -> None:
+    (jvm,) = [child for child in psutil.Process().children() if "pyspark-shell" in child.cmdline()]
+    assert any(Path(part.path).parent == settings().jars_dir / "classes" for part in jvm.memory_maps())
+
+
+def test_an_archive_that_does_not_fit_is_ignored_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = find_java()
+    with monkeypatch.context() as patch:
+        patch.setattr(class_archives, "_archive", lambda *_: tmp_path / "some.jsa")
+        assert class_archives.java_options("kafka", java) == []
+        (tmp_path / "some.jsa").write_bytes(b"no archive")
+        options = class_archives.java_options("kafka", java)
+    done = subprocess.run([java.executable, *options, "-version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "archive" not in done.stderr
 
 
 # --- Ports, and other labs ----------------------------------------------------------------------------------
