@@ -121,6 +121,14 @@ def fresh_lab(tmp_path: Path) -> Iterator[Lab]:
     lab.clear()
 
 
+@pytest.fixture
+def idle_lab(tmp_path: Path) -> Iterator[Lab]:
+    """A lab in which no server is started."""
+    lab = Lab(tmp_path / "lab state")
+    yield lab
+    assert lab.processes() == []
+
+
 @pytest.fixture(scope="session")
 def session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One running stack, which this process and its command lines share."""

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,14 +27,6 @@ def complaint(done: Ended) -> str:
     assert found, done.stderr
     assert len(done.stderr) < 700
     return done.stderr
-
-
-@pytest.fixture
-def idle_lab(tmp_path: Path) -> Iterator[Lab]:
-    """A lab in which no server is started."""
-    lab = Lab(tmp_path / "lab state")
-    yield lab
-    assert lab.processes() == []
 
 
 # --- Command lines ------------------------------------------------------------------------------------------

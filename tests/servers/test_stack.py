@@ -160,14 +160,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture
-def idle_lab(tmp_path: Path) -> Iterator[Lab]:
-    """A lab in which no server is started."""
-    lab = Lab(tmp_path / "lab state")
-    yield lab
-    assert lab.processes() == []
-
-
 @pytest.fixture(scope="module")
 def module_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     lab = Lab(tmp_path_factory.mktemp("crashes") / "lab")
