@@ -145,6 +145,15 @@ def _print_summary(summary: "Summary", *, as_json: bool) -> None:
 
 
 @app.command()
+def notebook() -> None:
+    """JupyterLab alone, until Ctrl-C: for the lessons, which start the servers themselves."""
+    from lab_utils.start import run_notebook
+
+    run_notebook(out)
+    raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
 def up(as_json: Json = False) -> None:
     """Start Kafka and PostgreSQL in the background."""
     from lab_utils import stack

@@ -377,11 +377,42 @@ def stop_leftovers() -> list[str]:
         while (found := processes.find_process("lab_utils.cli", str(settings().state_dir), command)) is not None:
             processes.stop_process(found, seconds=STREAM_STOP_SECONDS)
             stopped.append("exchange" if command == "--for-start" else command)
-    jupyter = processes.recorded_process("jupyter", "jupyterlab", f"--ServerApp.root_dir={ROOT}")
-    if jupyter is not None:
-        processes.stop_process(jupyter, seconds=JUPYTER_STOP_SECONDS)
-        stopped.append("jupyter")
+    with _jupyter_lock() as is_ours:
+        if is_ours and _stop_left_jupyter():
+            stopped.append("jupyter")
     return stopped
+
+
+@contextmanager
+def _jupyter_lock() -> Iterator[bool]:
+    """Try to hold the right to run JupyterLab; whether this one got it.
+
+    Another holder works with it: `lab down` in one of its notebooks must not take the notebook away.
+    """
+    processes.check_state_dir(needed_bytes=0)
+    lock = FileLock(settings().state_dir / "jupyter.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _recorded_jupyter() -> psutil.Process | None:
+    return processes.recorded_process("jupyter", "jupyterlab", f"--ServerApp.root_dir={ROOT}")
+
+
+def _stop_left_jupyter() -> bool:
+    """Stop a JupyterLab whose command was killed, for whoever holds the lock; whether there was one."""
+    left = _recorded_jupyter()
+    if left is None:
+        return False
+    processes.stop_process(left, seconds=JUPYTER_STOP_SECONDS)
+    return True
 
 
 def _check_feed(job: Job) -> None:
@@ -465,26 +496,23 @@ def run_live(job: Job, console: Console) -> None:
     fetch_jars()
     with stop_on_signals() as stop, _only_one():
         run = Run(job)
-        jupyter: subprocess.Popen[bytes] | None = None
         try:
             console.print("Starting Kafka, PostgreSQL, Spark and JupyterLab …")
             run.begin()
-            jupyter, address = start_jupyter()
-            if not console.is_terminal:  # a file or a pipe gets the picture only at the end
-                console.print(f"JupyterLab: {address}")
-            with Live(console=console, refresh_per_second=2, transient=False) as live:
-                while not stop.wait(1):
-                    run.check()
-                    live.update(_picture(run, address))
-            console.print("Stopping; storing the last records …")
-            summary = run.end()
-            console.print(
-                f"{summary.produced:,} records produced, {summary.stored:,} stored, "
-                f"{summary.dead_letters:,} dead letters, {summary.duplicates} duplicates."
-            )
+            with open_jupyter() as (_, address):
+                if not console.is_terminal:  # a file or a pipe gets the picture only at the end
+                    console.print(f"JupyterLab: {address}")
+                with Live(console=console, refresh_per_second=2, transient=False) as live:
+                    while not stop.wait(1):
+                        run.check()
+                        live.update(_picture(run, address))
+                console.print("Stopping; storing the last records …")
+                summary = run.end()
+                console.print(
+                    f"{summary.produced:,} records produced, {summary.stored:,} stored, "
+                    f"{summary.dead_letters:,} dead letters, {summary.duplicates} duplicates."
+                )
         finally:
-            if jupyter is not None:
-                processes.stop_process(psutil.Process(jupyter.pid), seconds=JUPYTER_STOP_SECONDS)
             run.abandon()
             stack.down()
 
@@ -504,6 +532,54 @@ def _picture(run: Run, jupyter_address: str) -> Group:
         for symbol, currency, price, event_time in cursor.fetchall():
             prices.add_row(symbol, f"{price.normalize():f} {currency}", f"{event_time:%Y-%m-%d %H:%M:%S}")
     return Group(servers, prices)
+
+
+def run_notebook(console: Console) -> None:
+    """Run JupyterLab alone until Ctrl-C.
+
+    Raises:
+        LabError: one runs already, or this one did not start or ended.
+    """
+    processes.check_state_dir()
+    with stop_on_signals() as stop, open_jupyter() as (jupyter, address):
+        if jupyter is None:
+            raise LabError("JupyterLab runs already in this checkout.", f"Open it at: {address}")
+        console.print(f"JupyterLab: {address}\nOpen this address in a browser. Ctrl-C here ends JupyterLab.")
+        while not stop.wait(0.5):
+            if jupyter.poll() is not None:
+                raise LabError("JupyterLab ended.", "Look at: lab logs jupyter")
+
+
+@contextmanager
+def open_jupyter() -> Iterator[tuple[subprocess.Popen[bytes] | None, str]]:
+    """JupyterLab for as long as the block runs, as its process and the address to open.
+
+    One that runs already is used and goes on behind the block; its process is none of ours, so it is None.
+
+    Raises:
+        LabError: it does not start, or another command is starting it at this moment.
+    """
+    with _jupyter_lock() as is_ours:
+        if not is_ours:
+            yield None, _running_address()
+            return
+        _stop_left_jupyter()
+        jupyter, address = start_jupyter()
+        try:
+            yield jupyter, address
+        finally:
+            processes.stop_process(psutil.Process(jupyter.pid), seconds=JUPYTER_STOP_SECONDS)
+
+
+def _running_address() -> str:
+    """The address to open, token included, from the file that JupyterLab keeps for its owner alone."""
+    running = _recorded_jupyter()
+    file = settings().state_dir / "jupyter" / "runtime" / f"jpserver-{running.pid if running else 0}.json"
+    try:
+        found = json.loads(file.read_text())
+        return f"{found['url']}lab?token={found['token']}"
+    except (OSError, ValueError, KeyError):
+        raise LabError("JupyterLab is just being started or stopped.", "Try again in some seconds.") from None
 
 
 def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
@@ -537,6 +613,9 @@ def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
     except WaitTimeout:
         started.kill()
         raise LabError("JupyterLab did not start.", "Look at: lab logs jupyter") from None
+    except KeyboardInterrupt:  # somebody pressed Ctrl-C twice
+        started.kill()
+        raise
     return started, address
 
 

@@ -169,6 +169,53 @@ def test_a_start_without_a_time_limit_brings_jupyterlab_and_ctrl_c_stops_all(sto
     assert not jupyter.is_running()
 
 
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab\?token=\S+")
+
+
+def open_notebook(lab: Lab) -> tuple["subprocess.Popen[str]", str]:
+    """A running `lab notebook`, and the address that it printed."""
+    notebook = lab.begin("notebook")
+    assert notebook.stdout is not None
+    address = ADDRESS.search(notebook.stdout.readline())
+    assert address, notebook.communicate()
+    return notebook, address.group()
+
+
+def answers(address: str) -> bool:
+    return httpx.get(address, follow_redirects=True, trust_env=False).status_code == httpx.codes.OK
+
+
+def test_lab_notebook_opens_jupyterlab_alone_and_ctrl_c_ends_it(stopped_lab: Lab) -> None:
+    notebook, address = open_notebook(stopped_lab)
+    assert answers(address)
+    (jupyter,) = psutil.Process(notebook.pid).children()
+    assert "jupyterlab" in jupyter.cmdline()
+    assert not any(running(stopped_lab, part) for part in PARTS)
+    second = stopped_lab.run("notebook")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr == f"Error: JupyterLab runs already in this checkout.\nOpen it at: {address}\n"
+    stopped_lab.run("down")
+    assert answers(address), "what stops the servers must leave the notebook to the one who calls it there"
+    os.killpg(notebook.pid, signal.SIGINT)
+    _, complaints = notebook.communicate(timeout=60)
+    assert (notebook.returncode, complaints) == (130, "")
+    assert not jupyter.is_running()
+    assert stopped_lab.processes() == []
+
+
+def test_what_a_killed_lab_notebook_left_gives_way_to_the_next(stopped_lab: Lab) -> None:
+    killed, _ = open_notebook(stopped_lab)
+    (left,) = psutil.Process(killed.pid).children()
+    killed.kill()
+    killed.communicate()
+    notebook, address = open_notebook(stopped_lab)
+    assert answers(address)
+    assert not left.is_running()
+    os.killpg(notebook.pid, signal.SIGINT)
+    notebook.communicate(timeout=60)
+    assert stopped_lab.processes() == []
+
+
 @pytest.mark.parametrize("name", ["crypto_ticks.jsonl.gz", "stock_ticks.jsonl.gz"])
 def test_a_recording_of_one_kind_is_replayed_by_its_producer_alone(stopped_lab: Lab, tmp_path: Path, name: str) -> None:
     with gzip.open(SAMPLES / name) as lines:
