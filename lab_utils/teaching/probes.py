@@ -79,7 +79,13 @@ class Broker:
         """Close all clients, without waiting for records that nobody flushed."""
         for client in self._closing:
             with contextlib.suppress(KafkaError):
-                client.close(timeout=0) if hasattr(client, "flush") else client.close()
+                if hasattr(client, "flush"):
+                    # Even close(timeout=0) flushes, raises what that raises, and then stays open: its thread goes on,
+                    # and __del__ tries again and prints a traceback into whatever cell runs by then.
+                    client.flush = _nothing
+                    client.close(timeout=0)
+                else:
+                    client.close()
 
     def topics(self) -> set[str]:
         """The names of all topics."""
@@ -117,8 +123,8 @@ class Broker:
         return str(found[name]["value"]) if name in found else None
 
     def end_offsets(self, topic: str) -> dict[int, int]:
-        """Partition → the offset of the next record."""
-        return {partition: offset for (_, partition), offset in kafka_utils.end_offsets([topic]).items()}
+        """Partition → the offset of the next record, in the order of the partitions."""
+        return {partition: offset for (_, partition), offset in sorted(kafka_utils.end_offsets([topic]).items())}
 
     def send(self, topic: str, records: Sequence[tuple[int, bytes | None, bytes, int]]) -> list[Seen]:
         """Write records (partition, key, value, milliseconds since 1970) and say where they lie."""
@@ -184,6 +190,10 @@ class Broker:
             consumer.commit(wanted)
         finally:
             consumer.close()
+
+
+def _nothing(timeout: float | None = None) -> None:
+    """Takes the place of `flush` in a producer that is thrown away."""
 
 
 class Tables:

@@ -1,5 +1,6 @@
 """Checks, their probes and `lab reset UNIT` on real servers, and what a check says when a server stops meanwhile."""
 
+import gc
 import json
 import sys
 import tempfile
@@ -46,6 +47,26 @@ def test_the_broker_says_what_a_topic_holds(broker: Broker) -> None:
     assert broker.records("asked") == sorted(sent, key=lambda seen: seen.partition)
 
 
+def test_a_producer_that_nobody_flushed_is_closed_for_good_and_says_nothing_later(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    complaints: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    broker.create_topic("thrown.away", 1)
+    made = Broker()
+    producer, sent = made.watched_producer(linger_ms=60_000)
+    threads = threading.active_count()
+    producer.send("thrown.away", value=b"nobody waits for this")
+    made.close()
+    wait_until(lambda: threading.active_count() < threads, 20, "the producer's thread to end")
+    assert sent[0].failed()
+    del producer, sent, made
+    gc.collect()
+    assert complaints == []
+    assert capfd.readouterr().err == ""
+    assert broker.end_offsets("thrown.away") == {0: 0}
+
+
 def test_the_broker_says_where_a_group_is(broker: Broker) -> None:
     broker.create_topic("asked", 2)
     broker.send("asked", [(0, None, b"x", 1_700_000_000_000)] * 3)
@@ -70,7 +91,7 @@ def test_the_picture_shows_each_record_in_its_partition(broker: Broker) -> None:
     broker.create_topic("drawn", 3)
     broker.send("drawn", [(2, b"BTC", b"a", 1), (2, b"BTC", b"b", 2), (0, None, b"c", 3)])
     bars = {bar.name: (list(bar.y), list(bar.base)) for bar in partition_bars("drawn").data}
-    assert bars == {"BTC": (["partition 2"] * 2, [0, 1]), "no key": (["partition 0"], [0])}
+    assert bars == {"BTC": (["partition 2"] * 2, [0, 1]), "(no key)": (["partition 0"], [0])}
 
 
 def test_the_map_shows_which_servers_run(running_lab: Lab) -> None:
