@@ -119,7 +119,7 @@ def _next_step(report: Report, exercise: Exercise, unit: Unit, entry: kept.Entry
     match report.outcome:
         case Outcome.PASS:
             following = next_exercise(unit, exercise.id)
-            then = f"Next: {following.id} {following.title}." if following else "That was the last one of this unit."
+            then = f"Next: {following.id} {following.title}." if following else _behind_the_last(unit)
             return f'{then} To compare: reveal("{exercise.id}")'
         case Outcome.FAIL | Outcome.ERROR:
             if entry.may_reveal:
@@ -131,6 +131,18 @@ def _next_step(report: Report, exercise: Exercise, unit: Unit, entry: kept.Entry
         case Outcome.NOT_ATTEMPTED:
             return f'No idea how to begin? hint("{exercise.id}")'
     return ""
+
+
+def _behind_the_last(unit: Unit) -> str:
+    """Where to go when the last exercise of a unit has passed."""
+    entries = kept.read_progress()
+    still_open = [each for each in unit.exercises if entries.get(each, kept.Entry()).outcome is not Outcome.PASS]
+    if still_open:
+        return f"Still open in this unit: {', '.join(still_open)}."
+    following = next((each for each in course_units() if each.number > unit.number), None)
+    if following is None:
+        return "This was the last exercise of the course."
+    return f"This was the last exercise of unit {unit.number}. Next: the lesson `notebooks/{following.name}.ipynb`."
 
 
 def next_exercise(unit: Unit, exercise_id: str) -> Exercise | None:
@@ -215,13 +227,15 @@ def progress_card() -> Card:
                 (
                     found.id,
                     found.title,
-                    f"{look.mark} {entry.outcome}",
+                    f"{look.mark} {look.words}",
                     str(len(entry.attempts)),
                     str(entry.hints),
                     entry.revealed,
                 )
             )
     note = "All exercises have passed." if following is None else f"Next: {following.id} {following.title}."
-    passed = sum(1 for row in rows if row[2].endswith(" PASS"))
+    passed = sum(1 for row in rows if row[2].endswith(LOOKS[Outcome.PASS].words))
     title = f"{passed} of {len(rows)} exercises passed"
-    return table_card(title, ("id", "exercise", "outcome", "failed answers", "hints", "solution"), rows, note)
+    return table_card(
+        title, ("id", "exercise", "last check", "answers that failed", "hints seen", "solution opened"), rows, note
+    )

@@ -73,7 +73,7 @@ def evaluate(
     return dataclasses.replace(report, seconds=time.monotonic() - started)
 
 
-_NOT_ATTEMPTED = "Nothing to check yet: the `...` is still there. Write your answer in its place and run both cells."
+_NOT_ATTEMPTED = "Nothing to check yet. Write your answer in the place of the `...` and run that cell; then run this one, the check, again."
 
 
 def _judge(

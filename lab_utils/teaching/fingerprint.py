@@ -4,6 +4,7 @@ Comments, blank lines and the place of the cell do not count: an answer that is 
 a stub with a comment added is still a stub. Byte code says this without the source, which a kernel may not have.
 """
 
+import dis
 import hashlib
 import inspect
 import types
@@ -48,8 +49,16 @@ def all_code(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from all_code(part)
 
 
+def does_nothing(code: types.CodeType) -> bool:
+    """Whether a function has no body to speak of: `...`, `pass` or a docstring alone, with or without `return`."""
+    steps = [step for step in dis.get_instructions(code) if step.opname not in {"RESUME", "NOP"}]
+    constants = [step.argval for step in steps if step.opname in {"LOAD_CONST", "RETURN_CONST"}]
+    others = {step.opname for step in steps} - {"LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
+    return not others and constants == [None]
+
+
 def is_untouched(answers: tuple[object, ...], stub: str | None) -> bool:
-    """Whether an answer is still what the students were given.
+    """Whether an answer is still what the students were given, or a function from which only the stub's text was taken.
 
     Args:
         answers: what was passed to `check`.
@@ -61,4 +70,4 @@ def is_untouched(answers: tuple[object, ...], stub: str | None) -> bool:
         return False
     given = {code.co_name: code_key(code) for code in all_code(compile(stub, "<stub>", "exec"))}
     codes = [code for answer in answers if (code := function_code(answer)) is not None]
-    return bool(codes) and all(code_key(code) == given.get(code.co_name) for code in codes)
+    return bool(codes) and all(code_key(code) == given.get(code.co_name) or does_nothing(code) for code in codes)

@@ -1,5 +1,6 @@
 """Pictures drawn from what the servers say now: partitions as bars, and the map of the pipeline."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +12,10 @@ from lab_utils.errors import LabError
 from lab_utils.teaching.cards import in_notebook
 from lab_utils.teaching.probes import Broker, Seen
 
-COLOURS = ("#3b82c4", "#e0803a", "#2e9e5b", "#b05cc6", "#c94f6d", "#8a8f98", "#c9a91b", "#4fb3b3")
+COLOURS = ("#3b82c4", "#e0803a", "#2e9e5b", "#b05cc6", "#c9a91b", "#4fb3b3", "#8d6e4f")
 """Distinguishable on white and on dark grey."""
+GREY, RED = "#8a8f98", "#e5342b"
+"""For what has no key, and for the line of a group; keys never get them."""
 
 
 def _figure(height: int, title: str) -> Any:
@@ -48,16 +51,21 @@ def partition_bars(topic: str, committed: Mapping[int, int] | None = None) -> An
 def draw_partitions(topic: str, partitions: int, records: Sequence[Seen], committed: Mapping[int, int]) -> Any:
     """The picture for these records."""
     figure = _figure(120 + 55 * partitions, f"{topic}: {len(records)} records in {partitions} partitions")
-    keys = [key for key, _ in Counter(_word(seen.key) for seen in records).most_common()]
-    for number, key in enumerate(keys):
-        own = [seen for seen in records if _word(seen.key) == key]
+    keys = [key for key, _ in Counter(seen.key for seen in records).most_common()]
+    colours = dict(zip((key for key in keys if key is not None), itertools.cycle(COLOURS), strict=False))
+    for key in keys:
+        own = [seen for seen in records if seen.key == key]
         figure.add_bar(
-            name=key,
+            name="(no key)" if key is None else _word(key),
             orientation="h",
             x=[1] * len(own),
             base=[seen.offset for seen in own],
             y=[f"partition {seen.partition}" for seen in own],
-            marker={"color": COLOURS[number % len(COLOURS)], "line": {"width": 0.5, "color": "#8886"}},
+            marker={
+                "color": GREY if key is None else colours[key],
+                "pattern": {"shape": "/" if key is None else "", "solidity": 0.3},
+                "line": {"width": 0.5, "color": "#8886"},
+            },
             hovertext=[f"offset {seen.offset}<br>{_word(seen.value)[:80]}" for seen in own],
             hoverinfo="text+name",
         )
@@ -66,7 +74,7 @@ def draw_partitions(topic: str, partitions: int, records: Sequence[Seen], commit
             x=[offset, offset],
             y=[f"partition {partition}"] * 2,
             mode="markers",
-            marker={"symbol": "line-ns", "size": 34, "line": {"width": 3, "color": "#111111"}},
+            marker={"symbol": "line-ns", "size": 34, "line": {"width": 3, "color": RED}},
             name="committed",
             showlegend=partition == min(committed),
         )
@@ -78,7 +86,7 @@ def draw_partitions(topic: str, partitions: int, records: Sequence[Seen], commit
 
 
 def _word(raw: bytes | None) -> str:
-    return "no key" if raw is None else raw.decode(errors="replace")
+    return "no value" if raw is None else raw.decode(errors="replace")
 
 
 STATIONS = (

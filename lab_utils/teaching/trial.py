@@ -128,12 +128,18 @@ class Trial:
         Raises:
             LabError: it did not come; that is no fault of the answer.
         """
+        if result := self.comes(condition, seconds, what):
+            return result
+        raise LabError(f"Waited {seconds:g} s for {what}; it did not come.", repair)
+
+    def comes(self, condition: Callable[[], T], seconds: float, what: str) -> T | None:
+        """Wait with a countdown for something the answer must bring; None when it did not come in time."""
         deadline = time.monotonic() + seconds
         self.waiting_for = (what, deadline)
         try:
             while not (result := condition()):
                 if time.monotonic() >= deadline:
-                    raise LabError(f"Waited {seconds:g} s for {what}; it did not come.", repair)
+                    return None
                 time.sleep(0.05)
             return result
         finally:

@@ -176,6 +176,22 @@ def test_the_stub_is_recognised_also_with_another_comment() -> None:
         assert judged("09.1", namespace["double"], stub=stub).outcome is Outcome.NOT_ATTEMPTED
 
 
+@pytest.mark.parametrize("body", ["...", "pass", '"""Twice x."""', '"""Twice x."""\n    ...', "return"])
+def test_a_stub_of_which_only_the_body_is_left_is_not_attempted(body: str) -> None:
+    stub = api.student_cell(load_unit(find_exercise_folder()), "09.1")
+    namespace: dict[str, Any] = {}
+    exec(f"def double(x):\n    {body}\n", namespace)
+    assert judged("09.1", namespace["double"], stub=stub).outcome is Outcome.NOT_ATTEMPTED
+
+
+@pytest.mark.parametrize("body", ["print(x)", "return 0", "x += 1", "return x"])
+def test_a_function_that_does_anything_is_attempted(body: str) -> None:
+    stub = api.student_cell(load_unit(find_exercise_folder()), "09.1")
+    namespace: dict[str, Any] = {}
+    exec(f"def double(x):\n    {body}\n", namespace)
+    assert judged("09.1", namespace["double"], stub=stub).outcome is Outcome.FAIL
+
+
 def test_a_changed_stub_is_attempted() -> None:
     stub = api.student_cell(load_unit(find_exercise_folder()), "09.1")
     assert stub is not None
@@ -368,6 +384,39 @@ def test_progress_lists_all_and_names_the_next(capsys: pytest.CaptureFixture[str
     said = shown(capsys, progress)
     assert "1 of 6 exercises passed" in said
     assert "Next: 09.2 After the first." in said
+    assert "✓ Passed" in said
+    assert "○ Not attempted" in said
+
+
+TWO_EXERCISES = """
+from lab_utils.teaching.units import exercise
+
+TITLE = "Two"
+MINUTES = 5
+
+
+@exercise("09.1", "First", hints=["a", "b"])
+def first(trial, value):
+    assert value == "yes"
+
+
+@exercise("09.2", "Last", hints=["a", "b"])
+def last(trial, value):
+    assert value == "yes"
+"""
+
+
+def test_the_card_of_the_last_exercise_says_where_to_go(capsys: pytest.CaptureFixture[str], course: Path) -> None:
+    (course / "checks.py").write_text(TWO_EXERCISES)
+    load_unit.cache_clear()
+    assert "Still open in this unit: 09.1." in shown(capsys, lambda: check("09.2", "yes"))
+    check("09.1", "yes")
+    assert "This was the last exercise of the course." in shown(capsys, lambda: check("09.2", "yes"))
+    following = course.with_name("unit10_more")
+    following.mkdir()
+    (following / "checks.py").write_text('TITLE = "More"\nMINUTES = 5\n')
+    said = shown(capsys, lambda: check("09.2", "yes"))
+    assert "This was the last exercise of unit 09. Next: the lesson `notebooks/10_more.ipynb`." in said
 
 
 # --- Progress on disk -------------------------------------------------------------------------------------------
