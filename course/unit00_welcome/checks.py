@@ -28,7 +28,9 @@ def check_partitions(trial: Trial, partitions: object) -> None:
         f"`partitions` is {short(partitions)}, which is no whole number."
     )
     trial.stage("is what Kafka says")
-    assert partitions == trial.broker.partitions("crypto_topic"), f"Kafka says something else than {partitions}."
+    assert partitions == trial.broker.partitions("crypto_topic"), (
+        f"`partitions` is {partitions}; asked for crypto_topic, Kafka counts another number of partitions."
+    )
 
 
 @exercise(
@@ -44,11 +46,20 @@ def check_mid_price(trial: Trial, mid_price: Callable[..., Any]) -> None:
     for bid, ask in (("100", "102"), ("2411.38", "2411.39"), ("0.00000001", "0.00000004")):
         given = f'mid_price(Decimal("{bid}"), Decimal("{ask}"))'
         result = trial.call(mid_price, Decimal(bid), Decimal(ask), given=given)
-        trial.stage("is a number")
-        assert same_number(result, result) and result is not None, f"{given} gave {short(result)}, which is no number."
+        trial.stage("is a Decimal")
+        assert isinstance(result, Decimal), f"{given} gave {short(result)}, of type {type(result).__name__}."
         trial.stage("lies in the middle")
-        below, above = Decimal(str(result)) - Decimal(bid), Decimal(ask) - Decimal(str(result))
-        assert below == above, f"{given} gave {result}: that is {below} above the bid and {above} below the ask."
+        assert result - Decimal(bid) == Decimal(ask) - result, (
+            f"{given} gave {result}: that is {_beside(result, bid, 'bid')}, and {_beside(result, ask, 'ask')}."
+        )
+
+
+def _beside(price: Decimal, mark: str, name: str) -> str:
+    """Where a price lies, seen from another."""
+    distance = price - Decimal(mark)
+    if distance == 0:
+        return f"the {name} itself"
+    return f"{abs(distance)} {'above' if distance > 0 else 'below'} the {name}"
 
 
 @exercise(

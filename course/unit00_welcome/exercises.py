@@ -3,8 +3,10 @@
 # %% [markdown]
 # # 00 Welcome: exercises
 #
-# Five small ones, so that you have seen each kind of card once. Write your answer in the place of the `...`, run its cell, then the cell
-# with the check.
+# Five small ones, so that you have seen each kind of card once. For each there is a cell for your answer, and below it one with the
+# check. Write the answer in the place of the `...`, run that cell (Shift+Enter), then the one with the check.
+#
+# Run the two cells below first, once. They start the servers and fetch what the answers need.
 
 # %%
 from lab_utils.teaching import check, hint, lab, progress, reveal
@@ -21,12 +23,14 @@ from lab_utils.teaching.probes import Broker
 # %% [markdown]
 # ## 00.1 Look it up
 #
-# How many partitions has the topic `crypto_topic`? The cell below asks Kafka. Run it, and write the number in place of the `...`
+# How many partitions has the topic `crypto_topic`? The cell below asks Kafka. It shows an entry for each partition: its number, and the offset
+# that its next record will get.
 #
-# Run the check **before** you write anything: this is what *not attempted* looks like.
+# Before you write your answer, run the cell with the `...` as it is, and the check: this is what *not attempted* looks like. Then write the
+# number, and run both again.
 
 # %%
-Broker().end_offsets("crypto_topic")  # partition: the number of its next record
+Broker().end_offsets("crypto_topic")  # partition: the offset of its next record
 
 # %%
 ### BEGIN SOLUTION 00.1
@@ -42,7 +46,8 @@ check("00.1", partitions)
 # %% [markdown]
 # ## 00.2 The price between
 #
-# Buyers offer one price, the *bid*; sellers ask another, the *ask*. `mid_price` gives the price exactly between the two.
+# Buyers offer one price, the *bid*; sellers ask another, the *ask*. `mid_price` gives the price exactly between the two,
+# as a `Decimal`.
 #
 # First let it `return bid` and run the check: this is what *not right yet* looks like. It shows what your function gave, not what is right.
 # Then write the real one.
@@ -72,6 +77,9 @@ check("00.2", mid_price)
 # every digit of the text.
 #
 # First let it `return Decimal(text)` and run the check: this is what an *exception* looks like. The card shows the input and the line.
+#
+# Before you mend it, look ahead to 00.4, which builds on this one: let that one `return now`, and run it and its check. The card says *blocked*.
+# Then come back, and write the real one here.
 
 
 # %%
@@ -96,7 +104,7 @@ check("00.3", to_price)
 #
 # `percent_moved` says by how many percent a price has moved: from 200 to 201 it is 0.5, from 200 to 199 it is -0.5.
 #
-# This one builds on 00.3. As long as that has not passed, any answer gives *blocked*.
+# This one builds on 00.3: as long as that one does not pass, nothing is said about any answer here. Now that it does, write the real one.
 
 
 # %%
@@ -119,11 +127,13 @@ check("00.4", percent_moved)
 # %% [markdown]
 # ## 00.5 Say hello to Kafka
 #
-# `say_hello` sends one record with the value `hello` to the topic it is given, and returns when Kafka has it. A record is bytes: `b"hello"`.
-# `producer.send(topic, value=...)` puts it into a buffer, `producer.flush()` sends what is in the buffer and waits.
+# `say_hello` sends one record with the value `hello` to the topic it is given, and returns when Kafka has it. The value of a record is bytes:
+# `b"hello"`. `producer.send(topic, value=...)` puts a record into a buffer, a place in memory where it waits to be sent with others.
+# `producer.flush()` sends what is in the buffer, and returns when Kafka has all of it.
 #
-# When it passes, run `lab("down")` in a cell of its own and check again. The card now says *the environment*, and which command mends it: your
-# answer is as good as before. Run that command, as `lab("up")`, and check once more.
+# When it passes, add a cell (the button + above the notebook), run `lab("down")` in it, and check again. The card now says *the environment*, and
+# which command mends it: your answer is as good as before. The command is `lab up`; in a notebook you write it `lab("up")`. Run that, and check
+# once more.
 
 
 # %%

@@ -6,13 +6,15 @@
 # **Goal.** You know the way that a price takes through this lab, you have its servers running, you have seen ticks arrive, and
 # you know how an exercise tells you what it thinks of your answer.
 #
-# About 30 minutes. Run each cell with Shift+Enter, look at what it shows, then read on.
+# About 30 minutes. Run each cell with Shift+Enter, look at what it shows, then read on. The text behind a cell is about what the cell
+# has shown.
 
 # %% [markdown]
 # ## The map
 #
 # On a market something is traded every few milliseconds. Each trade leaves a small message: this symbol, this price, this moment. We
-# call it a **tick**. Here is the way of a tick from the market to a line on your screen. A green rim means: this server runs.
+# call it a **tick**. Here is the way of a tick from the market to a line on your screen. The orange station is the
+# one that the text is about; a green rim means that a server runs.
 
 # %%
 from lab_utils.teaching.pictures import pipeline_map
@@ -20,16 +22,16 @@ from lab_utils.teaching.pictures import pipeline_map
 pipeline_map(here="feed")
 
 # %% [markdown]
-# 1. A **feed** tells what happens on the market. In this lab it is a recording, so that everybody sees the same and nobody needs
-#    an account.
+# 1. A **feed** tells what happens on the market. In this lab it is simulated, a recording or a small exchange on your own machine, so that
+#    nobody needs an account.
 # 2. A **producer** turns what the feed says into ticks, and sends them on.
 # 3. **Kafka** keeps the ticks in order, for whoever wants to read them, as often as they want.
-# 4. **Spark** reads them as they come, drops nothing, and computes: for example the highest price of each minute.
+# 4. **Spark** reads them as they come, and computes: for example the highest price of each minute.
 # 5. **PostgreSQL** keeps the result in tables that can be asked.
-# 6. **Dashboards** ask, every second.
+# 6. **Dashboards** show what the tables say, and ask again and again.
 #
 # Each station is a process of its own. Any of them can be stopped, and the others go on. This is what makes the pipeline worth
-# its parts, and you will try it in every unit.
+# its parts. You need not know Kafka, Spark or PostgreSQL: each has its units.
 
 # %% [markdown]
 # ## Is this machine fit?
@@ -44,8 +46,8 @@ lab("doctor")
 # %% [markdown]
 # ## Start the servers
 #
-# This takes about ten seconds the first time. They are real: the same Kafka and PostgreSQL that banks run, only one of each and with
-# little memory. They go on running in the background until `lab down`.
+# They are real: the same Kafka and PostgreSQL that banks run, only one of each and with little memory. They go on running in the background
+# until `lab down`. Wait until the cell has said where each of them accepts clients, and how long it took.
 
 # %%
 lab("up")
@@ -54,11 +56,19 @@ lab("up")
 pipeline_map(here="kafka")
 
 # %% [markdown]
-# The rims of Kafka and PostgreSQL are green now.
+# The rims of Kafka and PostgreSQL are green now, and Kafka is the orange one, because it comes next.
 #
 # ## First ticks
 #
-# Replay ten minutes of the recording into Kafka, as fast as it goes. The producer reports how many ticks Kafka has confirmed.
+# A few words of Kafka's, which unit 01 explains with all that belongs to them:
+#
+# - a message that Kafka keeps is a **record**;
+# - records of one kind are kept in a **topic**, which has a name: ours is `crypto_topic`;
+# - a topic is cut into **partitions**, numbered from 0, so that several programs can share the work;
+# - within its partition each record has a number, its **offset**. The first is 0.
+#
+# Replay ten minutes of the recording into that topic, as fast as it goes. The last line is the producer's report: how many ticks it has sent, and
+# how many of them Kafka has confirmed.
 
 # %%
 import gzip
@@ -77,7 +87,7 @@ ends = kafka_utils.end_offsets(["crypto_topic"])  # where the topic ends now: wh
 lab("produce", "crypto", "--feed", f"file:{recording}", "--speed", "max")
 
 # %% [markdown]
-# They are in Kafka now. Read five of them back, with a few lines of Python. You need not understand each line yet; unit 01 is about
+# They are in Kafka now. Read them back and look at five, with a few lines of Python. You need not understand each line yet; unit 01 is about
 # them.
 
 # %%
@@ -109,6 +119,8 @@ for value in values[:5]:
 #
 # Two times, because they are never the same: the recording is older than today, and was sent on just now. Even on a live market a tick is on its
 # way for a while. A good part of this course is about the difference.
+#
+# The next cell makes a table of all that were read, and asks it for the lowest and the highest price of each symbol.
 
 # %%
 from decimal import Decimal
@@ -122,7 +134,7 @@ table = pd.DataFrame([{"symbol": tick.symbol, "price": tick.price, "event_time":
 table.groupby("symbol").agg(ticks=("price", "size"), lowest=("price", "min"), highest=("price", "max"))
 
 # %% [markdown]
-# Prices are `Decimal`, not `float`. The next cell shows why: a float keeps the nearest number that it can, which is not always the
+# The prices in that table are `Decimal`, Python's exact decimal numbers, not `float`. The next cell shows why: a float keeps the nearest number that it can, which is not always the
 # one you wrote.
 
 # %% tags=["deterministic"]
@@ -144,7 +156,7 @@ px.line(moved, x="event_time", y="percent", color="symbol", height=320)
 # ## How exercises answer you
 #
 # Each unit has exercises, in a notebook of their own. You write a small function, and `check` tries it on input that you have not
-# seen. It answers with a card. Here is one, for an exercise where nothing has been written yet:
+# seen. It answers with a card. Here is one. The `...` stands where your answer will stand; nothing has been written yet:
 
 # %%
 from lab_utils.teaching import check
@@ -160,12 +172,12 @@ check("00.1", ...)
 # | Not right yet | it ran, and gave something that breaks a rule; the card says what was seen | change it |
 # | Your code raised an exception | it stopped; the card says with which input and in which line | change it |
 # | Not attempted | the `...` is still there | write something |
-# | Blocked | it builds on an earlier exercise, which does not pass | do that one first |
+# | Blocked | it builds on an earlier exercise, which has not passed | do that one first |
 # | The environment | nothing is said about your answer: a server is away | run the command on the card |
 #
 # A card never shows the right answer. When you are stuck, `hint("00.2")` gives a hint, and when called again the next one.
 # `reveal("00.2")` shows a solution once you have passed, or have tried three different answers; `reveal("00.2", give_up=True)` shows it
-# at once. All of it is noted in `progress()`, for you alone.
+# at once. All of it is noted for you alone. `progress()` shows it:
 
 # %%
 from lab_utils.teaching import progress
@@ -180,5 +192,11 @@ progress()
 # - Prices are decimals, and a tick has two times.
 # - `check`, `hint`, `reveal`, `progress`.
 #
-# **Next:** the first exercises, one for each kind of card. In a terminal: `lab exercise start 00`, then open
-# `work/00_welcome.ipynb`. (A terminal in JupyterLab: File, New, Terminal. When `lab` is not found there, write `.venv/bin/lab`.)
+# **Next:** the first exercises, one for each kind of card. The cell below makes your own copy of them, in the folder `work`. Open it there: in the
+# list of files at the left, `work`, then `00_welcome.ipynb`. What you write in it is yours; no update of the lab touches it.
+#
+# `lab("…")` runs the command `lab …`. In a terminal (File, New, Terminal) you type `lab exercise start 00`, or
+# `.venv/bin/lab exercise start 00` when `lab` is not found there.
+
+# %%
+lab("exercise", "start", "00")

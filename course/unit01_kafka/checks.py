@@ -139,7 +139,7 @@ def check_send_ticks(trial: Trial, send_ticks: Callable[..., object]) -> None:
     hints=[
         "A consumer that is told its partition with `assign` can be moved with `seek`. Neither needs a group.",
         "`consumer.poll(timeout_ms=…)` returns a dictionary: partition → list of records. It may be empty, and it may hold "
-        "more than you want.",
+        "more than you want. It gives 500 records at most at a time.",
         "    consumer = KafkaConsumer(bootstrap_servers=servers)\n"
         "    place = TopicPartition(topic, partition)\n"
         "    consumer.assign([place])\n"
@@ -160,8 +160,11 @@ def check_read_records(trial: Trial, read_records: Callable[..., Any]) -> None:
     topic = trial.name("log")
     trial.broker.create_topic(topic, 3)
     now = _now_ms()
-    trial.broker.send(topic, [(number % 3, None, b"trade %d" % number, now) for number in range(60)])
-    for partition, first, count in ((1, 5, 4), (2, 0, 3), (0, 17, 3)):
+    sizes = {0: 1500, 1: 20, 2: 20}
+    trial.broker.send(
+        topic, [(at, None, _trade(at, offset), now) for at, size in sizes.items() for offset in range(size)]
+    )
+    for partition, first, count in ((1, 5, 4), (2, 0, 3), (2, 17, 3), (0, 100, 1300)):
         trial.stage("returns a list")
         given = f"read_records(servers, topic, partition={partition}, first={first}, count={count})"
         values = trial.call(read_records, trial.broker.address, topic, partition, first, count, given=given)
@@ -172,13 +175,18 @@ def check_read_records(trial: Trial, read_records: Callable[..., Any]) -> None:
         assert all(isinstance(value, bytes) for value in values), (
             f"{given} returned {short(values)}; the value of a record is bytes."
         )
-        wanted = [b"trade %d" % (3 * offset + partition) for offset in range(first, first + count)]
-        assert set(values) <= {b"trade %d" % (3 * offset + partition) for offset in range(20)}, (
+        wanted = [_trade(partition, offset) for offset in range(first, first + count)]
+        assert set(values) <= {_trade(partition, offset) for offset in range(sizes[partition])}, (
             f"{given} returned {short(values)}, among them values of other partitions."
         )
         assert values == wanted, (
             f"{given} returned {short(values)}: this does not begin at offset {first}, or is not in order."
         )
+
+
+def _trade(partition: int, offset: int) -> bytes:
+    """A value that tells its place; the large partition's fill more than one answer of the broker (a megabyte)."""
+    return b"trade %d of partition %d" % (offset, partition) + b"." * (1000 if partition == 0 else 0)
 
 
 def _now_ms() -> int:
@@ -191,7 +199,7 @@ def _now_ms() -> int:
     needs=["kafka"],
     hints=[
         "Three numbers a partition: where the log begins, where it ends, and what the group has committed. A consumer can be "
-        "asked for each.",
+        "asked for each, and for the partitions: `consumer.partitions_for_topic(topic)`.",
         "`consumer.beginning_offsets`, `consumer.end_offsets`, `consumer.committed(place)`. The last needs a consumer "
         "with that `group_id`, and gives `None` for a partition where the group has never committed.",
         "    for place in places:\n"
@@ -222,9 +230,7 @@ def check_lag(trial: Trial, lag: Callable[..., Any]) -> None:
     left = trial.call(lag, trial.broker.address, group, topic)
     assert isinstance(left, dict), f"It returned {short(left)}, which is no dictionary."
     trial.stage("partitions")
-    assert set(left) == set(sizes), (
-        f"The topic has the partitions 0 to 3; the keys of your dictionary are {short(list(left))}."
-    )
+    _has_partitions(left, 4)
     wanted = {0: 4, 1: 0, 2: 4, 3: 0}
     trial.stage("committed partitions")
     assert left[0] == wanted[0], (
@@ -239,9 +245,26 @@ def check_lag(trial: Trial, lag: Callable[..., Any]) -> None:
         "Of 6 records in partition 2 the oldest two were deleted, and the group has committed nothing there: "
         f"you say {short(left[2])}."
     )
+    trial.stage("another topic")
+    other = trial.name("other")
+    trial.broker.create_topic(other, 5)
+    trial.broker.send(other, [(4, None, b"x", now)] * 2)
+    left = trial.call(lag, trial.broker.address, group, other)
+    assert isinstance(left, dict), f"It returned {short(left)}, which is no dictionary."
+    _has_partitions(left, 5)
+    assert left == {0: 0, 1: 0, 2: 0, 3: 0, 4: 2}, (
+        f"Only partition 4 holds records, 2 of them, and the group has committed nothing: you say {short(left)}."
+    )
     trial.stage("only looks")
     after = trial.broker.committed(group, topic)
     assert after == before, f"Your function changed what the group has committed, from {before} to {after}."
+
+
+def _has_partitions(answer: dict[Any, Any], count: int) -> None:
+    keys = sorted(answer, key=lambda key: (str(type(key)), key if isinstance(key, int) else repr(key)))
+    assert set(answer) == set(range(count)), (
+        f"The topic has the partitions 0 to {count - 1}; the keys of your dictionary are {short(keys)}."
+    )
 
 
 @exercise(
@@ -258,10 +281,27 @@ def check_lag(trial: Trial, lag: Callable[..., Any]) -> None:
 )
 def check_offsets_at(trial: Trial, offsets_at: Callable[..., Any]) -> None:
     trial.is_callable(offsets_at, "offsets_at")
-    topic = trial.name("log")
-    trial.broker.create_topic(topic, 3)
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
-    times = {0: [0.0, 10.0, 20.25, 30.0], 1: [5.0, 20.25], 2: [1.0, 2.0, 3.0]}
+    _check_moments(
+        trial,
+        offsets_at,
+        start,
+        {0: [0.0, 10.0, 20.25, 30.0], 1: [5.0, 20.25], 2: [1.0, 2.0, 3.0]},
+        moments=(10.0, 20.25, 20.5, -60.0),
+    )
+    _check_moments(trial, offsets_at, start, {0: [], 1: [7.0], 2: [1.0], 3: [2.0, 9.0]}, moments=(7.0,))
+
+
+def _check_moments(
+    trial: Trial,
+    offsets_at: Callable[..., Any],
+    start: datetime,
+    times: dict[int, list[float]],
+    moments: tuple[float, ...],
+) -> None:
+    """Ask for some moments in a topic whose records are of these times; all times in seconds from `start`."""
+    topic = trial.name(f"p{len(times)}")
+    trial.broker.create_topic(topic, len(times))
     trial.broker.send(
         topic,
         [
@@ -271,17 +311,18 @@ def check_offsets_at(trial: Trial, offsets_at: Callable[..., Any]) -> None:
         ],
     )
     zone = timezone(timedelta(hours=5, minutes=30))
-    for second in (10.0, 20.25, 20.5, -60.0):
+    for second in moments:
         moment = (start + timedelta(seconds=second)).astimezone(zone)
         trial.stage("returns a dictionary")
         found = trial.call(offsets_at, trial.broker.address, topic, moment)
         assert isinstance(found, dict), f"It returned {short(found)}, which is no dictionary."
-        assert set(found) == set(times), f"The topic has the partitions 0 to 2; your keys are {short(list(found))}."
+        trial.stage("partitions")
+        _has_partitions(found, len(times))
         for partition, seconds in times.items():
             wanted = sum(1 for each in seconds if each < second)
             is_there = wanted < len(seconds)
             trial.stage("records from the moment on" if is_there else "nothing that late")
-            ages = ", ".join(f"{each - second:+g} s" for each in seconds)
+            ages = ", ".join(f"{each - second:+g} s" for each in seconds) or "none"
             assert found[partition] == wanted and not isinstance(found[partition], bool), (
                 f"Partition {partition} holds records of these times, counted from the moment: {ages}. "
                 f"You say {short(found[partition])}."
@@ -309,7 +350,7 @@ def check_broker_properties(trial: Trial, broker_properties: Callable[..., Any])
     trial.is_callable(broker_properties, "broker_properties")
     folder = trial.folder()
     port = processes.choose_port("check_broker", 20100 + 10 * (os.getpid() % 900))  # two checks may run at once
-    controller_port = processes.choose_port("check_controller", port + 1, taken=[port])
+    controller_port = processes.choose_port("check_controller", port + 5, taken=[port])
     trial.stage("returns text")
     text = trial.call(broker_properties, folder, port, controller_port)
     assert isinstance(text, str), f"It returned {short(text)}, which is no text."
@@ -333,40 +374,60 @@ def check_broker_properties(trial: Trial, broker_properties: Callable[..., Any])
         "kafka.tools.StorageTool",
     ]
     cluster = "CheckOfUnitOne00000001"
-    done = subprocess.run(
-        [*tool, "format", f"--cluster-id={cluster}", "-c", str(properties)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    said = folder / "format.log"
+    formatting = processes.spawn([*tool, "format", f"--cluster-id={cluster}", "-c", str(properties)], said)
+    trial.finally_do(lambda: _end(formatting))
+    trial.wait_for(
+        lambda: formatting.poll() is not None,
+        60,
+        "the folder to be formatted",
+        "See `lab status`, then run the cell again.",
     )
-    assert done.returncode == 0, f"The folder could not be formatted: {_reason(done.stdout + done.stderr)}"
+    assert formatting.returncode == 0, f"The folder could not be formatted: {_reason(said.read_text(errors='replace'))}"
+    trial.stage("doors")
+    _check_doors(settings, port, controller_port)
     trial.stage("starts")
     output = folder / "broker.log"
     command = [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", class_path("kafka"), "kafka.Kafka", str(properties)]
     broker = processes.spawn(command, output, cwd=folder)
-
-    def end() -> None:
-        broker.kill()
-        broker.wait()
-
-    trial.finally_do(end)
-    try:
-        wait_until(
-            lambda: broker.poll() is not None or _answers(port),
-            START_SECONDS,
-            "your broker to accept clients",
-        )
-    except WaitTimeout:
-        raise AssertionError(
-            f"The broker runs, but accepts no clients at 127.0.0.1:{port} within {START_SECONDS} s."
-        ) from None
+    trial.finally_do(lambda: _end(broker))
+    is_there = trial.comes(
+        lambda: broker.poll() is not None or _answers(port), START_SECONDS, "your broker to accept clients"
+    )
+    assert is_there, f"The broker runs, but accepts no clients at 127.0.0.1:{port} within {START_SECONDS} s."
     assert broker.poll() is None, f"The broker ended at once: {_reason(output.read_text(errors='replace'))}"
     trial.stage("groups work")
     assert _group_works(port), (
         "The broker accepts clients, but a consumer group cannot commit its offset: the topic in which Kafka keeps "
         "the offsets cannot be created."
     )
+
+
+def _check_doors(settings: dict[str, str], port: int, controller_port: int) -> None:
+    """What can be read off the text. Of a broker that nobody reaches, the wait for its start would tell only that."""
+    doors = {
+        name.strip().upper(): address.rsplit(":", 1)[-1].strip()
+        for name, _, address in (door.partition("://") for door in settings.get("listeners", "").split(","))
+    }
+    names = {name.strip().upper() for name in settings.get("controller.listener.names", "").split(",")}
+    for_clients = [door for name, door in doors.items() if name not in names]
+    for_controllers = [door for name, door in doors.items() if name in names]
+    assert str(port) in for_clients, (
+        f"Clients will come to port {port}; the listeners for clients are at {', '.join(for_clients) or 'no port'}."
+    )
+    assert str(controller_port) in for_controllers, (
+        f"Controllers are to come to port {controller_port}; the listeners for controllers are at "
+        f"{', '.join(for_controllers) or 'no port'}."
+    )
+    voters = settings.get("controller.quorum.voters", "")
+    assert all(voter.rsplit(":", 1)[-1].strip() in for_controllers for voter in voters.split(",")), (
+        f"The voters are {voters}, and no controller listens at that port."
+    )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
 
 
 def _properties(text: str) -> dict[str, str]:

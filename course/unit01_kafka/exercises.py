@@ -25,7 +25,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 # %% [markdown]
 # ## 01.1 Create a topic
 #
-# `create_topic` makes a topic with so many partitions, whose records are kept for `keep_hours` hours. There is one broker, so
+# `create_topic` makes a topic with `partitions` partitions, whose records are kept for `keep_hours` hours. There is one broker, so
 # one copy.
 
 
@@ -80,7 +80,8 @@ check("01.2", send_ticks)
 # %% [markdown]
 # ## 01.3 Read from a place
 #
-# `read_records` returns the values of exactly `count` records of one partition, from the offset `first` on. So many are there.
+# `read_records` returns the values of exactly `count` records of one partition, from the offset `first` on. So many are there. There may be
+# more than a thousand.
 
 
 # %%
@@ -110,7 +111,8 @@ def read_records(servers: str, topic: str, partition: int, first: int, count: in
 check("01.3", read_records)
 
 # %% [markdown] tags=["solution"]
-# `poll` returns what has come so far, which may be nothing and may be more than was asked for: hence the loop and the slice.
+# `poll` returns what has come so far, which may be nothing, is 500 records at most unless it is told otherwise, and may be more than was asked for:
+# hence the loop and the slice.
 
 # %% [markdown]
 # ## 01.4 The lag of a group
@@ -181,7 +183,7 @@ check("01.5", offsets_at)
 # `broker_properties` writes the configuration of a single broker that is its own controller: clients on `port`, controllers on
 # `controller_port`, both on 127.0.0.1 alone, and its data below `folder`. Consumer groups must work on it.
 #
-# The check formats a folder and starts a broker with what you wrote. That takes about ten seconds.
+# The check formats a folder and starts a broker with what you wrote. It says what it is waiting for.
 
 
 # %%

@@ -7,20 +7,24 @@
 # and look at the files in which it keeps them. Then you kill it, and see what is left.
 #
 # About 40 minutes. You need Python; you need not know Kafka. Run each cell with Shift+Enter and read what it shows
-# before you go on. Nothing here can break the lab: `lab reset 01` in a terminal removes what this
+# before you go on. Each cell may be run again; running the first one again begins the lesson anew, and removes what it made.
+# Nothing here can break the lab: `lab reset 01` in a terminal removes what this
 # unit made, and puts a fresh copy of its exercises into `work/` (yours is kept beside it).
 
 # %% [markdown]
 # ## Where we are
 #
-# A price that moves on a market passes six stations until it is a line on your screen. This unit is about the third.
-# A green rim means that the server runs.
+# A price that moves on a market passes six stations until it is a line on your screen. This unit is about the third, the orange
+# one in the picture. A green rim means that a server runs.
 
 # %%
+from lab_utils.servers.processes import choose_port
 from lab_utils.teaching import clean_slate, lab
 
 lab("up")
 folder = clean_slate("01")
+port = choose_port("my_broker", 19092)  # two ports of this machine that nobody uses, for later
+controller_port = choose_port("my_controller", port + 1, taken=[port])
 
 # %%
 from lab_utils.teaching.pictures import pipeline_map
@@ -29,8 +33,9 @@ pipeline_map(here="kafka")
 
 # %% [markdown]
 # Why put anything between the producer and the database? Because they are never equally fast, and never alive at the same
-# moments. Kafka is a **log**: producers append records to its end, and keep doing so when nobody reads. Consumers read at
-# their own pace, stop, come back, and read the same records again if they must. A record is not removed by being read.
+# moments. Kafka is a **log**: **producers**, programs that write, append records to its end, and keep doing so when nobody reads.
+# **Consumers**, programs that read, do so at their own pace, stop, come back, and read the same records again if they must. A record is
+# not removed by being read.
 #
 # The process that keeps the log is called a **broker**.
 
@@ -43,16 +48,12 @@ pipeline_map(here="kafka")
 # **Step 1: properties.** A broker is configured by a file of lines `name=value`. These are all that is needed.
 
 # %%
-from lab_utils.servers.processes import choose_port
-
-port = choose_port("my_broker", 19092)
-controller_port = choose_port("my_controller", port + 1, taken=[port])
 data = folder / "data"
 
 properties = f"""
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
+node.id=7
+controller.quorum.voters=7@127.0.0.1:{controller_port}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 log.dirs={data.as_posix()}
@@ -65,13 +66,17 @@ print(properties)
 # %% [markdown]
 # Line by line:
 #
-# - `process.roles`: this process is a **broker** (it keeps records) and a **controller** (it keeps the list of topics, and who
-#   leads which partition).
-# - `controller.quorum.voters`: all controllers, as `id@host:port`. They elect a leader among themselves. Here the quorum
-#   is one; in production it is three or five, so that one may fail.
+# - `process.roles`: this process is a **broker** (it keeps records) and a **controller** (it keeps the list of what there is, and which
+#   broker is in charge of it).
+# - `node.id`: its number in the cluster, which is what brokers that work together are called. Any number will do; each has its own.
+# - `controller.quorum.voters`: all controllers, as `id@host:port`. They elect a leader among themselves; the **quorum** is the
+#   majority that this takes. Here there is one; in production there are three or five, so that one may fail.
 # - `listeners`: where the process listens. One door for clients, one for the controllers. `127.0.0.1` is your machine alone.
+#   `PLAINTEXT` means that clients talk to it without encryption.
+# - `controller.listener.names`: which of the two doors is the one for controllers.
 # - `log.dirs`: the folder of the log.
-# - `offsets.topic.replication.factor`: Kafka keeps its own notes on three brokers unless told otherwise. We have one.
+# - `offsets.topic.replication.factor`: Kafka keeps notes of its own, on how far readers have come. It wants a copy of them on each of three
+#   brokers unless told otherwise. We have one.
 #
 # Older tutorials start **ZooKeeper** first. Until Kafka 3 the list of topics and leaders was kept there, in a second
 # system with servers of its own. Since Kafka 4 it lives in Kafka itself, as a log of its own (this is called **KRaft**),
@@ -91,13 +96,14 @@ java = str(find_java().executable)
 cluster_id = "MyFirstClusterOfMyOwn1"  # 22 characters of base64: a UUID
 format_command = [
     *(java, "-Dlog4j2.level=ERROR", "-cp", class_path("kafka"), "kafka.tools.StorageTool"),
-    *("format", f"--cluster-id={cluster_id}", "-c", str(properties_file)),
+    *("format", "--ignore-formatted", f"--cluster-id={cluster_id}", "-c", str(properties_file)),
 ]
 subprocess.run(format_command, check=True)
 print((data / "meta.properties").read_text())
 
 # %% [markdown]
-# **Step 3: start.** A broker is a Java program. The cell starts it in the background and asks until it answers.
+# **Step 3: start.** A broker is a Java program. The cell starts it in the background and asks until it answers, which is what the number of
+# seconds below it counts.
 
 # %%
 import time
@@ -109,12 +115,6 @@ from lab_utils.servers.processes import spawn
 from lab_utils.waiting import wait_until
 
 
-def start_my_broker() -> subprocess.Popen[bytes]:
-    """Start the broker of this lesson; its output goes to a file beside its data."""
-    command = [java, "-Xmx256m", "-cp", class_path("kafka"), "kafka.Kafka", str(properties_file)]
-    return spawn(command, folder / "my_broker.log", cwd=folder)
-
-
 def answers() -> bool:
     """Whether my broker accepts clients."""
     try:
@@ -124,13 +124,22 @@ def answers() -> bool:
     return True
 
 
+def start_my_broker() -> subprocess.Popen[bytes]:
+    """Start the broker of this lesson, and wait until it accepts clients; its output goes to a file beside its data."""
+    command = [java, "-Xmx256m", "-cp", class_path("kafka"), "kafka.Kafka", str(properties_file)]
+    process = spawn(command, folder / "my_broker.log", cwd=folder)
+    wait_until(answers, 60, "my broker to accept clients")
+    return process
+
+
 started = time.monotonic()
-my_broker = start_my_broker()
-wait_until(answers, 60, "my broker to accept clients")
-print(f"my broker is process {my_broker.pid} and accepted clients after {time.monotonic() - started:.1f} s")
+if not answers():
+    my_broker = start_my_broker()
+print(f"my broker is process {my_broker.pid} and accepts clients after {time.monotonic() - started:.1f} s")
 
 # %% [markdown]
-# Ask it who it is. Any client may: an address of one broker, the **bootstrap server**, is enough to learn about all others.
+# Ask it who it is. Any program that talks to a broker, a **client**, may: an address of one broker, the **bootstrap server**, is enough to
+# learn about all others.
 
 # %%
 my_admin = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")
@@ -139,16 +148,18 @@ print("cluster   ", cluster["cluster_id"])
 print("controller", cluster["controller_id"])
 for broker in cluster["brokers"]:
     print("broker    ", broker["broker_id"], "at", broker["host"], broker["port"])
+my_admin.close()
 
 # %% [markdown]
-# That is your cluster: one broker, which leads itself. The lab's own broker is another process with another folder. From
-# here on we use the lab's, and come back to yours at the end, to kill it.
+# That is your cluster: one broker with the number 7, which is its own controller. The lab's broker is another process with another folder, and
+# has the number 1. From here on we use the lab's, and come back to yours at the end, to kill it.
 
 # %% [markdown]
 # ## 2. Topics and partitions
 #
-# Records are kept in **topics**, and each topic is cut into **partitions**. A partition is one log, in one folder, led by
-# one broker. Partitions are how Kafka grows: four partitions can be read by four consumers at once.
+# Records are kept in **topics**, and each topic is cut into **partitions**. A partition is one log, in one folder. One broker **leads** it:
+# all who write to it or read from it talk to that one. Partitions are how Kafka grows: four partitions can be led by four brokers, and read by
+# four consumers at once.
 
 # %%
 from lab_utils.servers import kafka_server
@@ -157,7 +168,8 @@ servers = kafka_server.bootstrap_servers()
 admin = KafkaAdminClient(bootstrap_servers=servers)
 
 TOPIC = "unit01.trades"
-admin.create_topics({TOPIC: {"num_partitions": 3, "replication_factor": 1}})
+if TOPIC not in admin.list_topics():
+    admin.create_topics({TOPIC: {"num_partitions": 3, "replication_factor": 1}})
 admin.wait_for_topics([TOPIC])
 for partition in sorted(admin.describe_topics([TOPIC])[0]["partitions"], key=lambda part: part["partition_index"]):
     print("partition", partition["partition_index"], "is led by broker", partition["leader_id"])
@@ -172,9 +184,13 @@ except KafkaError as error:
     print(type(error).__name__)
 
 # %% [markdown]
+# The broker has refused: the factor is invalid, because it is larger than the number of brokers. Kafka makes no topic that it cannot keep as it
+# was asked to. In Python the refusal is an exception, which the cell catches to show its name.
+#
 # ## 3. Keys decide the partition
 #
-# Send twelve trades of four symbols, first **without a key**.
+# A record has a **value**, which is what it says, and may have a **key**, which says what it is about. Both are bytes. Send twelve trades of four
+# symbols, first **without a key**. `linger_ms=0` lets the producer send at once what it is given, and not wait for more.
 
 # %%
 from kafka import KafkaProducer
@@ -192,15 +208,17 @@ from lab_utils.teaching.pictures import partition_bars
 partition_bars(TOPIC)
 
 # %% [markdown]
-# Each block is a record; point at one to read it. Without a key the producer deals records out as it likes, so the trades of
-# one symbol lie in several partitions. Is that bad? Look at what a reader of the whole topic can rely on:
+# Each block is a record; point at one to read it. The hatched ones have no key. Without a key the producer deals records out as it likes, so the
+# trades of one symbol lie in several partitions. Is that bad? Look at what a reader of the whole topic can rely on:
 #
 # **Kafka keeps the order within a partition, and promises nothing across partitions.** Two trades of BTC in two partitions
 # may be read in either order, and then yesterday's price may come out on top.
 #
-# Now the same trades **with the symbol as key**. The producer computes a hash of the key, and the hash names the partition.
+# Now the same trades **with the symbol as key**. From the bytes of the key the producer computes a number, its **hash**, and the hash names the
+# partition. Note the time before: we shall come back to it.
 
 # %%
+keyed_from = int(time.time() * 1000)  # milliseconds since 1970, which is how Kafka counts time
 for symbol, price in trades:
     producer.send(TOPIC, key=symbol.encode(), value=f"{symbol} {price}".encode())
 producer.flush()
@@ -208,15 +226,18 @@ producer.flush()
 partition_bars(TOPIC)
 
 # %% [markdown]
-# Every symbol has one colour in one partition now. Check it in numbers, from what the broker gives back:
+# Each key has its colour, and each colour is in one partition. The trades without a key still lie where they were, to the left.
+#
+# Check it in numbers, from what the broker gives back. A consumer first asks which partitions the topic has: `partitions_for_topic` gives their
+# numbers. `assign` tells it which of them to read, and `poll` returns what has come so far, which may be nothing.
 
 # %% tags=["deterministic"]
 from collections import defaultdict
 
 from kafka import KafkaConsumer, TopicPartition
 
-places = [TopicPartition(TOPIC, number) for number in range(3)]
 consumer = KafkaConsumer(bootstrap_servers=servers)
+places = [TopicPartition(TOPIC, number) for number in sorted(consumer.partitions_for_topic(TOPIC))]
 consumer.assign(places)
 consumer.seek_to_beginning(*places)
 
@@ -239,7 +260,7 @@ for symbol in SYMBOLS:
 # is also why one does not change the number of partitions of a keyed topic lightly. With four instead of three, the next
 # trade of a symbol may go elsewhere than the ones before it.
 #
-# `flush()` in the cell above is not decoration. `send` only puts a record into a buffer; a thread sends it later. A program
+# `flush()` in the cell that sent them is not decoration. `send` only puts a record into a buffer; a thread sends it later. A program
 # that ends without `flush()` (or `close()`) may lose what is still in the buffer, without an error.
 
 # %% [markdown]
@@ -260,16 +281,26 @@ print("from the start:", [record.value.decode() for record in records])
 consumer.seek(place, first)
 again = consumer.poll(timeout_ms=2000, max_records=2).get(place, [])
 print("and once more: ", [record.value.decode() for record in again])
-consumer.close()
 
 # %% [markdown]
-# Reading did not remove anything. So who remembers how far a program has come, when it starts anew? The broker, if it is
-# asked to: consumers with a `group_id` **commit** their offset under the name of the group.
+# Reading did not remove anything. A reader may also go back to a moment, for each record carries the time at which it was sent, its
+# **timestamp**. `offsets_for_times` is given a time for each partition and gives the first record that is as late or later. Where were the
+# partitions when the first trade with a key was sent?
 
 # %%
-reader = KafkaConsumer(
-    TOPIC, bootstrap_servers=servers, group_id="unit01.readers", auto_offset_reset="earliest", enable_auto_commit=False
-)
+for at, answer in consumer.offsets_for_times(dict.fromkeys(places, keyed_from)).items():
+    print("partition", at.partition, "→", answer)
+
+# %% [markdown]
+# For a partition in which no record is that late there is no answer, but `None`. It is the one that got none of the trades with a key.
+#
+# So who remembers how far a program has come, when it starts anew? The broker, if it is
+# asked to: consumers with a `group_id` **commit** their offset under the name of the group. This one reads ten records and commits.
+
+# %%
+reader = KafkaConsumer(bootstrap_servers=servers, group_id="unit01.readers", enable_auto_commit=False)
+reader.assign(places)
+reader.seek_to_beginning(*places)
 taken = 0
 while taken < 10:
     for batch in reader.poll(timeout_ms=1000, max_records=10 - taken).values():
@@ -283,9 +314,9 @@ print(f"{taken} records read, committed:", committed)
 partition_bars(TOPIC, committed)
 
 # %% [markdown]
-# The black lines are where the group stands. What lies to the right of a line is still to be read: the **lag** of the group.
+# The red lines are where the group stands. What lies to the right of a line is still to be read: the **lag** of the group.
 # A lag that grows means that a consumer is slower than its producers. It is the first number to look at when a pipeline is
-# "late".
+# "late". Where a group has never committed, `committed` gives `None`: hence the `or 0`.
 
 # %% [markdown]
 # ## 5. The log on disk
@@ -339,10 +370,15 @@ print("hours kept now:       ", int(after) // 3_600_000)
 # ## 7. When a broker dies
 #
 # Back to your own broker. Put one record into it, and then kill it the hard way. `kill` gives it no time to clean up: for the
-# process this is a power cut.
+# process this is a power cut. `acks="all"` asks for an answer, the **acknowledgement**, only when the record is in the log of every broker that
+# keeps a copy; `get` waits for it.
 
 # %%
-my_admin.create_topics({"precious": {"num_partitions": 1, "replication_factor": 1}})
+if not answers():
+    my_broker = start_my_broker()
+my_admin = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")
+if "precious" not in my_admin.list_topics():
+    my_admin.create_topics({"precious": {"num_partitions": 1, "replication_factor": 1}})
 my_admin.wait_for_topics(["precious"])
 my_producer = KafkaProducer(bootstrap_servers=f"127.0.0.1:{port}", acks="all")
 place_of_it = my_producer.send("precious", value=b"a price nobody must lose").get(timeout=30)
@@ -359,8 +395,8 @@ print("accepts clients:", answers())
 # the same folder. There is no second format: the folder has its name tag.
 
 # %%
-my_broker = start_my_broker()
-wait_until(answers, 60, "my broker to accept clients")
+if not answers():
+    my_broker = start_my_broker()
 
 survivor = KafkaConsumer(
     "precious", bootstrap_servers=f"127.0.0.1:{port}", auto_offset_reset="earliest", consumer_timeout_ms=20_000
@@ -375,7 +411,8 @@ survivor.close()
 # It does not survive the loss of the disk: against that there are copies on other brokers (`replication_factor=3`), which one
 # machine cannot show honestly.
 #
-# Ask the controller quorum how it is. `leader_epoch` counts the elections: each start of your one controller was one.
+# The controllers keep their list, Kafka's **metadata**, in a log like any other. Ask how it is. `leader_epoch` counts the elections: each start of
+# your one controller was one.
 
 # %%
 my_admin = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")
@@ -392,6 +429,7 @@ print("records     ", metadata_log["high_watermark"], "in the log of the metadat
 # %%
 my_broker.terminate()
 my_broker.wait(timeout=60)
+consumer.close()
 producer.close()
 admin.close()
 print("my broker has ended")
@@ -402,9 +440,13 @@ print("my broker has ended")
 # - A **broker** is a process with a folder. Properties, format, start: that is all.
 # - A **topic** is cut into **partitions**; a partition is an ordered log in files.
 # - The **key** decides the partition. Order holds within a partition, so records that belong together need one key.
-# - An **offset** is a place in a partition. Reading removes nothing; a group commits how far it is; the rest is its **lag**.
+# - An **offset** is a place in a partition, and a time can be turned into one. Reading removes nothing; a group commits how far it is; the
+#   rest is its **lag**.
 # - `send` is not sent: `flush()`.
 # - **Retention** removes by age, and the age is that of the timestamp.
 # - Acknowledged records survive the process. Copies are for the loss of the disk.
 #
-# **Next:** the exercises. In a terminal: `lab exercise start 01`, then open `work/01_kafka.ipynb`.
+# **Next:** the exercises. The cell below copies them; open `01_kafka.ipynb` in the folder `work`.
+
+# %%
+lab("exercise", "start", "01")

@@ -665,4 +665,7 @@ print("the exchange is closed")
 # - Back off: twice as long after each failure, with jitter. Obey `Retry-After`.
 # - What cannot be used is kept: raw bytes, and the reason in a header.
 #
-# **Next:** the exercises. In a terminal: `lab exercise start 02`, then open `work/02_producers.ipynb`.
+# **Next:** the exercises. The cell below copies them; open `02_producers.ipynb` in the folder `work`.
+
+# %%
+lab("exercise", "start", "02")

@@ -1,4 +1,4 @@
 # outcome: FAIL
 # stage: is what Kafka says
-# message: something else than 3
+# message: `partitions` is 3;
 partitions = 3

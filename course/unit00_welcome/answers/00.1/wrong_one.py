@@ -1,4 +1,4 @@
 # outcome: FAIL
 # stage: is what Kafka says
-# message: something else than 1
+# message: `partitions` is 1;
 partitions = 1

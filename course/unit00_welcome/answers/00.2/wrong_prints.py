@@ -1,5 +1,5 @@
 # outcome: FAIL
-# stage: is a number
+# stage: is a Decimal
 # message: gave None
 def mid_price(bid, ask):
     print((bid + ask) / 2)

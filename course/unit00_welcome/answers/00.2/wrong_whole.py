@@ -1,5 +1,5 @@
 # outcome: FAIL
 # stage: lies in the middle
-# message: above the bid
+# message: below the bid
 def mid_price(bid, ask):
     return (bid + ask) // 2
