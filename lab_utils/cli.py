@@ -382,7 +382,8 @@ def _print_proof(results: "Sequence[Result]") -> None:
         column.no_wrap = True
     for result in results:
         spent = "\n".join(
-            f"{step} {result.seconds.get(step, 0):.0f}" for step in ("lesson", "solution", "shipped", "answers")
+            f"{step} {result.seconds.get(step, 0):.0f}"
+            for step in ("lesson", "solution", "shipped", "again", "answers")
         )
         table.add_row(
             result.unit,

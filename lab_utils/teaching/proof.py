@@ -392,8 +392,6 @@ def run_solution(unit: Unit, folder: Path, result: Result) -> None:
     passed = [card["exercise"] for _, card in cards_of(executed) if card["outcome"] == Outcome.PASS]
     if passed != list(unit.exercises):
         result.problems.append(f"solutions/{unit.name}.ipynb passes {passed}, declared is {list(unit.exercises)}")
-    else:
-        run_again(output, f"solutions/{unit.name}.ipynb", result, strict=True)
 
 
 def run_shipped(unit: Unit, folder: Path, result: Result) -> None:
@@ -406,34 +404,49 @@ def run_shipped(unit: Unit, folder: Path, result: Result) -> None:
     for source, card in cards_of(executed):
         if f'check("{card["exercise"]}"' not in source:
             result.problems.append(f"exercises/{unit.name}.ipynb: {card['exercise']} is reported by another cell")
-    run_again(output, f"exercises/{unit.name}.ipynb", result, strict=False)
 
 
 def run_lesson(unit: Unit, folder: Path, result: Result) -> None:
     """The lesson runs, and runs again in the same stack; deterministic cells give the same output both times."""
     first = folder / f"lesson_{unit.name}.ipynb"
     run_notebook(_built("notebooks", unit), first, strict=False)
-    run_again(first, f"notebooks/{unit.name}.ipynb", result, strict=False)
+    run_again([Again(first, f"notebooks/{unit.name}.ipynb", strict=False)], result)
 
 
-def run_again(executed: Path, name: str, result: Result, *, strict: bool) -> None:
-    """Run an executed notebook again with nbval: what the first run left in the servers must not harm the second."""
+@dataclasses.dataclass(frozen=True)
+class Again:
+    """An executed notebook that is to run once more."""
+
+    executed: Path
+    name: str
+    strict: bool
+
+
+def run_again(runs: Sequence[Again], result: Result) -> None:
+    """Run executed notebooks again with nbval, side by side: what the first run left in the servers must not harm them."""
     records.progress_file().unlink(missing_ok=True)
-    done = subprocess.run(
+    started = [(run, _start_nbval(run)) for run in runs if run.executed.exists()]
+    for run, process in started:
+        said, _ = process.communicate()
+        if process.returncode:
+            end = "\n".join(said.strip().splitlines()[-40:])
+            result.problems.append(f"{run.name} does not give the same when it is run again:\n{end}")
+
+
+def _start_nbval(run: Again) -> "subprocess.Popen[str]":
+    folder = run.executed.parent
+    return subprocess.Popen(
         [
             *(sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-x", "-p", "no:cacheprovider"),
-            *("-c", os.devnull, "--rootdir", str(executed.parent)),
-            *(f"--nbval-cell-timeout={CELL_SECONDS}", str(executed)),
+            *("-c", os.devnull, "--rootdir", str(folder), f"--nbval-cell-timeout={CELL_SECONDS}", str(run.executed)),
         ],
-        cwd=executed.parent,
-        env={**os.environ, "LAB_STRICT": str(int(strict)), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
+        cwd=folder,
+        env={**os.environ, "LAB_STRICT": str(int(run.strict)), "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
-    if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-40:])
-        result.problems.append(f"{name} does not give the same when it is run again:\n{said}")
 
 
 def _built(folder: str, unit: Unit) -> Path:
@@ -480,10 +493,15 @@ def verify(unit: Unit, folder: Path, say: Say) -> Result:
     """
     result = Result(unit.name, exercises=len(unit.exercises))
     result.problems += lint(unit)
+    again = [
+        Again(folder / f"solution_{unit.name}.ipynb", f"solutions/{unit.name}.ipynb", strict=True),
+        Again(folder / f"shipped_{unit.name}.ipynb", f"exercises/{unit.name}.ipynb", strict=False),
+    ]
     steps: list[tuple[str, str, Callable[[], None]]] = [
         ("lesson", "the lesson, twice", lambda: run_lesson(unit, folder, result)),
         ("solution", "the solutions, strictly", lambda: run_solution(unit, folder, result)),
         ("shipped", "the exercises as shipped", lambda: run_shipped(unit, folder, result)),
+        ("again", "both once more", lambda: run_again(again, result)),
         ("answers", "answers and mutants", lambda: try_answers(unit, result, say)),
     ]
     for name, words, step in steps:

@@ -250,6 +250,16 @@ def test_while_a_check_waits_it_says_for_what_and_how_long() -> None:
     assert 0 <= waits[-1] < 0.2
 
 
+def test_what_the_answer_must_bring_is_waited_for_and_may_stay_away() -> None:
+    trial = Trial("09.1")
+    told: list[tuple[str, float] | None] = []
+    assert trial.comes(lambda: told.append(trial.waiting_for), 0.1, "your broker") is None
+    assert told[0] is not None
+    assert told[0][0] == "your broker"
+    assert trial.comes(lambda: 3, 10, "your broker") == 3
+    assert trial.waiting_for is None
+
+
 def test_a_check_that_takes_too_long_by_itself_blames_nobody() -> None:
     assert judged("09.4", 1).outcome is Outcome.ENVIRONMENT
 
