@@ -330,7 +330,7 @@ def _check_moments(
 
 
 LOOPBACK = ("127.0.0.1", "localhost")
-START_SECONDS = 40
+START_SECONDS, GROUP_SECONDS = 40, 8
 
 
 @exercise(
@@ -397,7 +397,7 @@ def check_broker_properties(trial: Trial, broker_properties: Callable[..., Any])
     assert is_there, f"The broker runs, but accepts no clients at 127.0.0.1:{port} within {START_SECONDS} s."
     assert broker.poll() is None, f"The broker ended at once: {_reason(output.read_text(errors='replace'))}"
     trial.stage("groups work")
-    assert _group_works(port), (
+    assert trial.comes(lambda: _group_works(port), GROUP_SECONDS, "a consumer group to commit its offset"), (
         "The broker accepts clients, but a consumer group cannot commit its offset: the topic in which Kafka keeps "
         "the offsets cannot be created."
     )
@@ -461,7 +461,7 @@ def _group_works(port: int) -> bool:
     place = TopicPartition("prices", 0)
     consumer.assign([place])
     try:
-        consumer.commit({place: OffsetAndMetadata(0, "", -1)}, timeout_ms=8000)
+        consumer.commit({place: OffsetAndMetadata(0, "", -1)}, timeout_ms=GROUP_SECONDS * 1000)
     except KafkaError:
         return False
     finally:

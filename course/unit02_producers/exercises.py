@@ -192,7 +192,8 @@ check("02.4", new_ticks)
 # acknowledged, and how many failed. Each record is one or the other. When it returns, nothing may be on its way any more.
 #
 # The broker refuses some of the records that the check has for you, and one is too large for the producer, so that `send` itself
-# raises a `KafkaError`. None of them may stop the rest.
+# raises a `KafkaError`. None of them may stop the rest: the check's producer is not idempotent, and goes on after a refusal. Records that are in
+# one batch with a refused one fail with it, as in the lesson; count what is reported for each.
 
 
 # %%
@@ -279,7 +280,7 @@ check("02.6", send_dead_letter)
 # - After an answer without `RAW`, one that is no JSON, or none at all (`httpx.HTTPError`), it waits 0.1 seconds too, after a second
 #   failure in a row 0.2, then 0.4, always twice as long, but never more than 1 second.
 # - When `stopped` is set, it ends soon, and all that it has got until then has arrived. `stopped.wait(0.1)` waits 0.1
-#   seconds, or less if `stopped` is set meanwhile.
+#   seconds, or less if `stopped` is set meanwhile; `stopped.is_set()` says whether it is.
 #
 # The check runs it for some seconds, with faults switched on. Then it compares: exactly those ticks that the exchange has served
 # must be in the topic, each of them once.

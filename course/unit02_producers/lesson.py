@@ -7,13 +7,15 @@
 # and with every digit. Then you let the market misbehave, and see what a producer needs to survive it.
 #
 # About 45 minutes. You need Python and what unit 01 says about topics, partitions and keys. You need not know anything about
-# web services. Nothing here can break the lab: `lab reset 02` in a terminal removes what this
+# web services. When a cell was missed, or something is in a muddle, begin again with the first cell: it removes what the lesson made.
+# Nothing here can break the lab: `lab reset 02` in a terminal removes what this
 # unit made, and puts a fresh copy of its exercises into `work/` (yours is kept beside it).
 
 # %% [markdown]
 # ## Where we are
 #
-# This unit is about the first two stations, and about the way into the third.
+# This unit is about the first two stations, and about the way into the third. The second one is orange in the picture: a producer is what we
+# are going to write.
 
 # %%
 from lab_utils.teaching import clean_slate, lab
@@ -35,7 +37,8 @@ pipeline_map(here="producer")
 # address and the key are others.
 #
 # `lab exchange` in a terminal starts it. Here we start one inside the notebook, because we are going to break it. It ends
-# when the notebook's kernel ends. At `speed=20` an hour of the market passes in three minutes.
+# when the notebook's kernel ends. At `speed=20` an hour of the market passes in three minutes. You need not understand the cell: it finds a free
+# port, and lets the exchange listen there.
 
 # %%
 import socket
@@ -52,13 +55,14 @@ print("the exchange listens at", address)
 # ## 2. Ask it
 #
 # A program talks to a web service over HTTP: it sends a **request** (a path and some parameters), and gets an **answer** with a
-# status (a number; 200 means "here you are"), headers, and a body. The library `httpx` does this. We use one **client** for
-# all requests: it keeps the connection open, and adds our key to each of them.
+# status (a number; 200 means "here you are"), **headers** (names with values, which say something about the answer), and a **body** (what was
+# asked for). A request may have headers too. The library `httpx` does this. We use one **client** for all requests: it keeps the connection open,
+# and adds our API key to each of them. That is a secret word by which the company knows who asks, and has nothing to do with the key of a record.
 
 # %%
 import httpx
 
-secret = key().get_secret_value()
+secret = key().get_secret_value()  # of our exchange; the settings hide it, so that it is not shown by accident
 client = httpx.Client(
     base_url=f"http://{address}",
     headers={"Authorization": f"Apikey {secret}", "X-Finnhub-Token": secret},  # CryptoCompare's way, and Finnhub's
@@ -73,7 +77,7 @@ print(answer.text)
 # %% [markdown]
 # This is CryptoCompare's format, as raw as it comes. Look for these in it:
 #
-# - `RAW` is for programs: numbers are numbers. `DISPLAY` is for people: `"$ 73,843.24"`. Never read the latter.
+# - `RAW` is for programs: numbers are numbers. `DISPLAY` is for people, with currency signs and commas. Never read the latter.
 # - Below `RAW` there is a level for each symbol, and below it one for each currency.
 # - `PRICE` is the price, `LASTUPDATE` the moment at which it changed.
 #
@@ -87,7 +91,7 @@ print(answer.status_code, answer.text)
 # `c` is the current price, `t` the moment, `pc` the close of the day before. The symbol is not in the body at all, and no currency
 # is: you must remember what you asked for.
 #
-# The key goes into a **header**. Finnhub also takes it in the address, as `?token=…`. Do not do that: addresses are written to logs,
+# The API key goes into a header. Finnhub also takes it in the address, as `?token=…`. Do not do that: addresses are written to logs,
 # on your side and on the way.
 
 # %% [markdown]
@@ -188,7 +192,8 @@ print(to_tick("APPL", answer.content))
 # There is no share of that name. Finnhub does not say so: the status is 200, and the quote is zeros. Our function made a tick of it,
 # a share for nothing in 1970. In a chart of lowest prices this is a disaster. **A price of zero is no price.**
 #
-# The next trap: ask for the same quote forty times, as fast as it goes, and count.
+# The next trap. A web service does not call when a price changes: one must ask again and again, which is called **polling**. Ask for the same
+# quote forty times, as fast as it goes, and count.
 
 # %%
 from collections import Counter
@@ -200,8 +205,8 @@ for moment, count in Counter(times).items():
 
 # %% [markdown]
 # Forty answers, and only one or a few quotes. An answer tells how things stand, not that something has happened. CryptoCompare even
-# keeps each answer for ten seconds and gives it to all who ask. When the market is closed, you get the same quote all night. If each became a tick, averages and counts would be about your polling and not about the
-# market. So a producer remembers, for each symbol, the time of the newest quote it has sent, and lets pass only **later** ones.
+# keeps each answer for ten seconds and gives it to all who ask. When the market is closed, you get the same quote all night. If each became a
+# tick, averages and counts would be about your polling and not about the market. So a producer remembers, for each symbol, the time of the newest quote it has sent, and lets pass only **later** ones.
 # One time for each symbol is enough; a list of all quotes seen would grow for ever.
 
 # %%
@@ -226,8 +231,8 @@ print("of", len(times), "quotes", sum(is_new("AAPL", moment) for moment in times
 # | `acks` | the broker confirms | lost when |
 # |---|---|---|
 # | `0` | nothing | anything goes wrong; nobody will know |
-# | `1` | when its leader has written it | the leader dies before the others have copied it |
-# | `"all"` | when all copies in step are written | all of them die |
+# | `1` | when the broker that leads the partition has written it | that one dies before the others have copied it |
+# | `"all"` | when all brokers whose copy is up to date have written it | all of them die |
 #
 # A second problem: the broker writes the record, and its confirmation gets lost on the way. The producer must send again, and the
 # record is there twice. An **idempotent** producer numbers its records, and the broker drops a number that it has already.
@@ -271,7 +276,7 @@ producer = KafkaProducer(bootstrap_servers=servers, acks="all", enable_idempoten
 
 # %% [markdown]
 # Now send. One call brings the quotes of all coins; each becomes a record with its symbol as key, so that the ticks of one coin stay
-# in order. We do this for three seconds.
+# in order. We do this for three seconds: `is_new` decides what is sent, so there are fewer ticks than polls times coins.
 
 # %%
 import time
@@ -326,12 +331,11 @@ from lab_utils.teaching.pictures import partition_bars
 partition_bars(CRYPTO)
 
 # %% [markdown]
-# Point at a block to read the tick.
-
-# %% [markdown]
+# Point at a block to read the tick. Each coin is in one partition. CryptoCompare keeps its answers, so in three seconds few of them were new.
+#
 # ## 7. Count confirmations, not sends
 #
-# The number that we printed says how often we called `send`. It does not say what arrived. For that, `send` returns a **future**: an
+# The number of ticks that we printed says how often we called `send`. It does not say what arrived. For that, `send` returns a **future**: an
 # object that will know. Give it two functions, one for each way it can end:
 #
 # - `add_callback`: called when the broker has confirmed the record,
@@ -368,7 +372,7 @@ picky.flush()
 print(dict(outcome))
 
 # %% [markdown]
-# None. `send` went well ten times, `flush` did not complain, and nothing arrived. The producer sends records in batches, and the
+# Not one is acknowledged. `send` went well ten times, `flush` did not complain, and nothing arrived. The producer sends records in batches, and the
 # broker takes a batch as a whole or not at all. One record was bad (`InvalidRecordError`), and nine were in the same boat (`KafkaError`).
 #
 # A program that counts its calls of `send` would report ten. There is more: try a good record with the same producer.
@@ -387,7 +391,7 @@ again.close()
 
 # %% [markdown]
 # With kafka-python an idempotent producer that was refused once takes nothing more: its numbers have a gap. It must be closed, and a new
-# one made. What is better still: never send what will be refused. That is why ticks are looked at *before* they are sent.
+# one made. (One that is not idempotent goes on with the next batch.) What is better still: never send what will be refused. That is why ticks are looked at *before* they are sent.
 #
 # And some errors come from `send` itself, as an exception, before anything is sent:
 
@@ -434,7 +438,7 @@ def send_slowly(linger_ms: int) -> dict[str, float]:
 pd.DataFrame([send_slowly(0), send_slowly(20), send_slowly(200)]).round(1)
 
 # %% [markdown]
-# More linger, fewer and fuller requests, and each record waits longer. For prices on a screen a few milliseconds are right (the lab
+# The table has a line for each setting. More linger, fewer and fuller requests, and each record waits longer. For prices on a screen a few milliseconds are right (the lab
 # uses 5); for a load of a million rows, more.
 #
 # `flush` ends all waiting. It belongs at the end. Called after each record, it makes every batch a batch of one:
@@ -452,8 +456,8 @@ for often in (True, False):
 # %% [markdown]
 # ## 9. When the exchange is in trouble
 #
-# Web services fail every day. Ours fails on demand: it has a control address, at which one switches faults on and off. We let it do each
-# of its faults once and look at what comes, from both companies.
+# Web services fail every day. Ours fails on demand: it has a control address, at which one switches **faults**, things that it does wrong, on and
+# off. We let it do ten of them, one after the other, and look at what comes from both companies.
 
 # %%
 FAULTS = ["429", "429-text", "401", "403", "500", "503", "unknown", "html", "empty", "cut"]
@@ -507,8 +511,8 @@ set_faults()
 # each further failure **twice as long**, up to a limit. After a good answer, begin anew. This is called **back-off**. A little chance in
 # each pause (**jitter**) keeps programs that failed together from coming back together.
 #
-# To make it visible: after ten calls the exchange breaks down, and is repaired six calls later. Each call is noted with its time. This
-# takes about ten seconds.
+# To make it visible: after ten calls the exchange breaks down, and is repaired six calls later. Each call is noted with its time. The cell ends
+# after 26 calls, and the next one draws them.
 
 # %%
 import random
@@ -537,6 +541,7 @@ while len(calls) < 26:
     failures = 0 if is_good else failures + 1
     pause = 0.2 if is_good else min(0.1 * 2**failures, 2) * random.uniform(0.8, 1)
     time.sleep(pause)
+print(len(calls), "calls in", round(time.monotonic() - begin), "seconds")
 
 # %%
 import plotly.express as px
@@ -609,8 +614,9 @@ print("value   ", letter.value[:60], "…", len(letter.value), "bytes")
 # %% [markdown]
 # ## 12. How the lab's own producers do it
 #
-# You have now met every part of `lab produce`. Let it run against our exchange, with a fifth of all answers broken, until it has
-# sent 20 ticks to `crypto_topic`:
+# You have now met every part of `lab produce`, the command that runs one of the lab's producers. Its parts are called here one by one, so that they
+# ask our exchange, with a fifth of all answers broken, until 20 ticks were sent to `crypto_topic`. The 0.5 is the pause between two polls, in
+# seconds:
 
 # %%
 import itertools
