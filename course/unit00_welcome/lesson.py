@@ -134,8 +134,8 @@ table = pd.DataFrame([{"symbol": tick.symbol, "price": tick.price, "event_time":
 table.groupby("symbol").agg(ticks=("price", "size"), lowest=("price", "min"), highest=("price", "max"))
 
 # %% [markdown]
-# The prices in that table are `Decimal`, Python's exact decimal numbers, not `float`. The next cell shows why: a float keeps the nearest number that it can, which is not always the
-# one you wrote.
+# The prices in that table are `Decimal`, Python's exact decimal numbers, not `float`. The next cell shows why: a float keeps the nearest number
+# that it can, which is not always the one you wrote.
 
 # %% tags=["deterministic"]
 print("float:  ", 0.1 + 0.2)

@@ -253,8 +253,8 @@ for symbol in SYMBOLS:
     print(symbol, "is in partition", *sorted(found[symbol]))
 
 # %% [markdown]
-# Two symbols share a partition, and one partition got none of these trades: the hash does not deal out evenly, least of all with four
-# keys. What counts is that a symbol is never in two.
+# BTC and ETH share a partition, SOL and AAPL another, and the third got none of these trades: the hash does not deal out evenly, least of all
+# with four keys. What counts is that a symbol is never in two.
 #
 # It is the same in your neighbour's notebook: the hash depends on the key and the number of partitions, on nothing else. That
 # is also why one does not change the number of partitions of a keyed topic lightly. With four instead of three, the next
@@ -288,7 +288,7 @@ print("and once more: ", [record.value.decode() for record in again])
 # partitions when the first trade with a key was sent?
 
 # %%
-for at, answer in consumer.offsets_for_times(dict.fromkeys(places, keyed_from)).items():
+for at, answer in sorted(consumer.offsets_for_times(dict.fromkeys(places, keyed_from)).items()):
     print("partition", at.partition, "→", answer)
 
 # %% [markdown]
