@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from lab_utils.teaching import sql_mutants
+
 _OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -58,7 +60,21 @@ def mutants(cell: str, solution: str) -> list[Mutant]:
                 continue
             code = ast.unparse(ast.fix_missing_locations(changed))
             found.append(Mutant(f"{before} → {after}", code))
+        found += _sql_mutants(tree, number)
     return list(_numbered(found))
+
+
+def _sql_mutants(tree: ast.Module, number: int) -> Iterator[Mutant]:
+    """A query in a text is code as well: a text that is only broken says little about the check."""
+    node = list(ast.walk(tree))[number]
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or not _is_code(tree, node):
+        return
+    for change in sql_mutants.changes(node.value):
+        changed = copy.deepcopy(tree)
+        target = list(ast.walk(changed))[number]
+        assert isinstance(target, ast.Constant)
+        target.value = change.text
+        yield Mutant(f"SQL: {change.description}", ast.unparse(changed))
 
 
 def _lines_of(cell: str, solution: str) -> range:
