@@ -7,6 +7,7 @@ shows what the answer gave, not what was wanted.
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -94,3 +95,57 @@ def _by_key(rows: Sequence[Any], key: Callable[[Any], Any]) -> dict[Any, Any] | 
             return f"There are two rows for {short(name)}."
         found[name] = row
     return found
+
+
+def rows_of(result: object, columns: Sequence[str], given: str) -> list[dict[str, Any]]:
+    """The rows that an answer read from a database, whatever it returned them in: a DataFrame, or a list of rows.
+
+    The columns may come in any order and with others beside them. Missing values (NaN, NaT) become None, times UTC.
+
+    Args:
+        result: what the answer returned.
+        columns: those that the task asks for.
+        given: the call, for the message.
+
+    Raises:
+        AssertionError: these are no rows, or not with these columns; the text is for the student.
+    """
+    table = _table(result)
+    assert table is not None, (
+        f"{given} returned {short(result)}, which is neither a DataFrame nor a list of rows with named columns."
+        f"{' Is there a `return`?' if result is None else ''}"
+    )
+    found, rows = table
+    for column in columns if rows or found else ():
+        assert column in found, f"{given} returned the columns {', '.join(map(str, found))}: there is no `{column}`."
+    return [{column: _plain_value(row[column], column, given) for column in columns} for row in rows]
+
+
+def _table(result: Any) -> tuple[list[Any], list[dict[Any, Any]]] | None:
+    """Names of columns, and rows; a list without rows has no names."""
+    if hasattr(result, "to_dict") and hasattr(result, "columns"):
+        named = [name for name in result.index.names if name is not None and name not in result.columns]
+        frame = result.reset_index(level=named) if named else result
+        names = list(frame.columns)
+        return names, [dict(zip(names, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
+    if hasattr(result, "keys") and hasattr(result, "all"):  # a result of SQLAlchemy that has not been read yet
+        names = list(result.keys())
+        try:
+            return names, [dict(getattr(row, "_mapping", row)) for row in result.all()]
+        except Exception:  # its connection is closed
+            return None
+    if not isinstance(result, list | tuple):
+        return None
+    rows: list[Any] = [getattr(row, "_mapping", row) for row in result]
+    if not all(isinstance(row, Mapping) for row in rows):
+        return None
+    return list(rows[0]) if rows else [], [dict(row) for row in rows]
+
+
+def _plain_value(value: Any, column: str, given: str) -> Any:
+    if value is None or str(value) in {"NaN", "nan", "NaT", "<NA>"}:
+        return None
+    if isinstance(value, datetime):
+        assert value.tzinfo is not None, f"{given}: the `{column}` {value} has no time zone."
+        return value.astimezone(UTC)
+    return value.item() if hasattr(value, "item") else value

@@ -1,14 +1,17 @@
 """Comparisons that are blind to what does not matter and to nothing else."""
 
 import math
+from datetime import UTC, datetime
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from sqlalchemy import create_engine, text
 
-from lab_utils.teaching.compare import different_items, different_rows, same_number, same_value
+from lab_utils.teaching.compare import different_items, different_rows, rows_of, same_number, same_value
 
 
 @pytest.mark.parametrize(
@@ -71,3 +74,56 @@ def test_rows_belong_together_by_their_key_not_by_their_numbers() -> None:
     assert different_rows([wanted[0]], wanted, itemgetter(0), "candle") == "There is no candle for 'ETH'; you have 1."
     assert "which should have none" in different_rows([*wanted, ("SOL", 1.0)], wanted, itemgetter(0), "candle")
     assert "two rows for 'BTC'" in different_rows([wanted[0], wanted[0]], wanted, itemgetter(0), "candle")
+
+
+COLUMNS = ("symbol", "price", "at")
+MOMENT = datetime(2026, 3, 10, 12, tzinfo=UTC)
+FRAME = pd.DataFrame(
+    {"more": [1, 2], "at": [pd.Timestamp(MOMENT), pd.NaT], "price": [1.5, None], "symbol": ["BTC", "ETH"]}
+)
+ROWS = [{"symbol": "BTC", "price": 1.5, "at": MOMENT}, {"symbol": "ETH", "price": None, "at": None}]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        FRAME,
+        FRAME.set_index("symbol"),
+        FRAME.set_index(["symbol", "at"]),
+        FRAME.to_dict("records"),
+        FRAME[FRAME["more"] > 0],
+    ],
+    ids=["frame", "index", "two levels", "dictionaries", "selection"],
+)
+def test_rows_are_read_from_whatever_holds_them(result: object) -> None:
+    assert rows_of(result, COLUMNS, "f()") == ROWS
+
+
+@pytest.mark.parametrize("read", ["all", "mappings", "nothing"])
+def test_rows_of_sqlalchemy_are_rows_read_or_not(read: str) -> None:
+    with create_engine("sqlite://").connect() as connection:
+        result = connection.execute(text("SELECT 'BTC' AS symbol, 1.5 AS price"))
+        answer = result.all() if read == "all" else result.mappings() if read == "mappings" else result
+        assert rows_of(answer, ("price", "symbol"), "f()") == [{"price": 1.5, "symbol": "BTC"}]
+
+
+@pytest.mark.parametrize("result", [[], FRAME[:0], FRAME[:0].set_index("symbol")], ids=["list", "frame", "index"])
+def test_nothing_is_no_rows(result: object) -> None:
+    assert rows_of(result, COLUMNS, "f()") == []
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (None, r"f\(\) returned None.* Is there a `return`\?"),
+        ("SELECT 1", "neither a DataFrame nor a list of rows"),
+        ([("BTC", 1.5)], "neither a DataFrame nor a list of rows"),
+        (FRAME["price"], "neither a DataFrame nor a list of rows"),
+        (FRAME[["at", "price"]], "returned the columns at, price: there is no `symbol`"),
+        (FRAME[:0][["at", "price"]], "there is no `symbol`"),
+        ([{"symbol": "BTC", "price": 1, "at": datetime(2026, 3, 10)}], "`at` 2026-03-10 00:00:00 has no time zone"),
+    ],
+)
+def test_what_is_no_table_with_the_columns_is_said(result: object, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        rows_of(result, COLUMNS, "f()")
