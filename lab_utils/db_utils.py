@@ -61,8 +61,12 @@ def _explained(error: psycopg2.OperationalError, role: str) -> LabError:
     return LabError(f"PostgreSQL does not accept a connection: {reason}.", "See `lab status`, then run: lab up")
 
 
-def engine(role: str = "lab_reader") -> Engine:
+def engine(role: str = "lab_reader", **session: str) -> Engine:
     """A SQLAlchemy engine, for notebooks and dashboards; it connects at its first query.
+
+    Args:
+        role: as whom.
+        **session: settings of its sessions, such as `search_path` or another `timezone` than UTC; no spaces.
 
     Raises:
         LabError: the server does not run.
@@ -75,7 +79,8 @@ def engine(role: str = "lab_reader") -> Engine:
         port=postgres_server.port(),
         database=DATABASE,
     )
-    return create_engine(url, connect_args=SESSION)
+    options = " ".join([SESSION["options"], *(f"-c {name}={value}" for name, value in session.items())])
+    return create_engine(url, connect_args={**SESSION, "options": options})
 
 
 @contextmanager

@@ -122,6 +122,14 @@ class Trial:
 
         return Tables()
 
+    def schema(self) -> Any:
+        """A schema of this check's own with the lab's tables (`schemas.Schema`), dropped at the end."""
+        from lab_utils.teaching.schemas import Schema
+
+        schema = Schema()
+        self.finally_do(schema.close)
+        return schema
+
     def wait_for(self, condition: Callable[[], T], seconds: float, what: str, repair: str) -> T:
         """Wait with a countdown for something the environment must bring, such as rows in a table.
 

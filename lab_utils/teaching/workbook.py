@@ -69,6 +69,7 @@ def clean_slate(unit_number: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     _on_server("topics", lambda: _drop_topics(f"unit{unit_number}."))
     _on_server("tables", lambda: _drop_tables(f"unit{unit_number}_"))
+    _on_server("schemas", lambda: _drop_schema(f"unit{unit_number}"))
     folder.mkdir(parents=True, mode=0o700)
     return folder
 
@@ -88,7 +89,8 @@ def stop_processes(unit_number: str) -> int:
 def reset_state(unit: Unit) -> list[str]:
     """Remove what the unit made: processes, files, checkpoints, topics and tables; what was removed.
 
-    By convention a unit's topics begin with `unitNN.`, its tables with `unitNN_`, its checkpoints with `unitNN`.
+    By convention a unit's topics begin with `unitNN.`, its tables with `unitNN_`, its checkpoints with `unitNN`, and
+    its schema is called `unitNN`.
     Topics and tables of a server that does not run stay; the list says so.
     """
     done = []
@@ -100,6 +102,7 @@ def reset_state(unit: Unit) -> list[str]:
             done.append(f"files in {_short(folder)}")
     done += _on_server("topics", lambda: _drop_topics(f"unit{unit.number}."))
     done += _on_server("tables", lambda: _drop_tables(f"unit{unit.number}_"))
+    done += _on_server("schemas", lambda: _drop_schema(f"unit{unit.number}"))
     return done
 
 
@@ -140,3 +143,9 @@ def _drop_tables(prefix: str) -> list[str]:
         for name in names:
             cursor.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(name)))
     return names
+
+
+def _drop_schema(name: str) -> list[str]:
+    from lab_utils.teaching import schemas
+
+    return [name] if schemas.drop(name) else []
