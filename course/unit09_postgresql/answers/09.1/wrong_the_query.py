@@ -1,0 +1,13 @@
+# outcome: FAIL
+# stage: returns rows
+# message: neither a DataFrame
+def ticks_between(engine, symbol, begin, end):
+    query = """
+        SELECT event_time, price, size
+        FROM ticks
+        WHERE symbol = :symbol
+          AND event_time >= :begin
+          AND event_time < :end
+        ORDER BY event_time
+    """
+    return query

@@ -1,0 +1,17 @@
+# outcome: FAIL
+# stage: vwap
+# message: `vwap` is 0
+def most_traded(engine, currency, begin, end):
+    query = """
+        SELECT symbol,
+               coalesce(sum(price * size), 0) AS turnover,
+               coalesce(sum(price * size) / nullif(sum(size), 0), 0) AS vwap,
+               rank() OVER (ORDER BY coalesce(sum(price * size), 0) DESC) AS rank
+        FROM crypto_data
+        WHERE currency = :currency
+          AND event_time >= :begin
+          AND event_time < :end
+        GROUP BY symbol
+        ORDER BY rank, symbol
+    """
+    return ask(engine, query, currency=currency, begin=begin, end=end)
