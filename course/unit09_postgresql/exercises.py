@@ -34,6 +34,8 @@ def ask(engine: Engine, query: str, **values: Any) -> pd.DataFrame:
 
 
 # %% [markdown]
+# `ask` is that of the lesson, with the engine as its first argument: `ask(engine, "SELECT … WHERE symbol = :symbol", symbol="BTC")`.
+#
 # The tables and views that you need, as in the lesson:
 #
 # | name | columns |

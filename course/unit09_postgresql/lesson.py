@@ -82,7 +82,7 @@ ask("""
 """)
 
 # %% [markdown]
-# `GROUP BY` makes one row of all rows that agree. `count(*)` counts rows, `count(size)` only those whose `size` is not `NULL`. **`NULL`
+# `GROUP BY` makes one row of all rows that agree, and `AS` gives a column its name. `count(*)` counts rows, `count(size)` only those whose `size` is not `NULL`. **`NULL`
 # means "not known"**: a price update without a trade has no size. Keep it in mind, it comes back in section 6.
 
 # %% [markdown]
@@ -243,7 +243,7 @@ figure
 # %% tags=["deterministic"]
 kolkata = recorded_market("unit09", timezone="Asia/Kolkata")
 
-HOURS = {
+HOURS = {  # parts of queries, written by us: no value from outside gets into them
     "date_trunc": "SELECT date_trunc('hour', event_time) AS start, count(*) AS ticks",
     "date_bin with Z": "SELECT date_bin('1 hour', event_time, '2000-01-01 00:00Z') AS start, count(*) AS ticks",
 }
@@ -320,7 +320,7 @@ figure
 #
 # `lag(close) OVER (… ORDER BY window_start)` is the value in the row before. With it each minute gets its change in percent, and the spread of the changes of
 # a symbol is what traders call its **volatility**. A window function may not stand within a `sum` or behind `WHERE`, for it is computed after
-# both. So it is computed in a query of its own, to which `WITH` gives a name:
+# both. So it is computed in a query of its own, to which `WITH` gives a name. There may be several, `WITH a AS (…), b AS (…)`, and each may ask those before it.
 
 # %% tags=["deterministic"]
 ask("""
@@ -338,7 +338,7 @@ ask("""
 """)
 
 # %% [markdown]
-# `rank()` numbers the rows of a partition: 1 for the first. Rows that are equal in the `ORDER BY` share their rank, and the next is left out (1, 2, 2, 4).
+# `rank()` numbers the rows of a partition: 1 for the first. (Without `PARTITION BY` all rows are one partition.) Rows that are equal in the `ORDER BY` share their rank, and the next is left out (1, 2, 2, 4).
 # `row_number()` would give them different numbers, by chance. It stands beside `GROUP BY` here: first the groups are made, then the windows look at them.
 
 # %% [markdown]
@@ -352,7 +352,7 @@ ask("""
     SELECT symbol,
            count(*) AS ticks,
            count(size) AS with_a_size,
-           sum(size) AS volume,
+           round(sum(size)) AS volume,
            sum(price * size) / sum(size) AS vwap,
            avg(price) AS average,
            sum(price * coalesce(size, 1)) / sum(coalesce(size, 1)) AS wrong
@@ -365,7 +365,7 @@ ask("""
 # A calculation with `NULL` gives `NULL`, and `sum` passes over it. So the ticks without a size take part in neither sum: right, nothing was traded. The last column fills them up with 1
 # (`coalesce` takes the first value that is not `NULL`). Where the usual size is a fraction, as with BTC, one such tick outweighs many trades.
 #
-# And when there is no size at all, or only zeros?
+# And when there is no size at all, or only zeros? (`VALUES` makes a little table on the spot.)
 
 # %% tags=["deterministic"]
 ask("""
@@ -438,10 +438,10 @@ for column in ("close", "change"):
 # %% [markdown]
 # The first picture is full of strong colours, also between a coin and a share, and they mean nothing: two prices that drift for an hour
 # go either the same way or opposite ways, whatever they have to do with each other. The second picture tells what the simulation does: coins
-# move partly together, and so do shares.
+# move partly together, and so do shares; a coin says next to nothing about a share.
 #
 # **Correlate changes, never prices.** And mind what a change is: when a minute is missing, `lag` reaches over the gap, and the change is one of two minutes.
-# `window_start - lag(window_start) OVER …` tells.
+# So bring `window_start - lag(window_start) OVER …` along, and keep the changes for which it is `interval '1 minute'`.
 #
 # The same for one pair in SQL. `JOIN` brings together the changes of the same minute:
 
@@ -469,7 +469,7 @@ ask(
 # ## 9. A table that is large enough to feel
 #
 # An hour of ten symbols is nothing. Make a table of a million ticks: 500 symbols, a tick a second. It takes a few
-# seconds. We need an engine of a role that may create tables; more about roles in section 12.
+# seconds. (`generate_series` counts, `%` is the remainder, `||` joins texts.) We need an engine of a role that may create tables; more about roles in section 12.
 
 # %%
 owner = recorded_market("unit09", role="lab_owner")
@@ -560,7 +560,7 @@ explain("""
 # `DISTINCT ON` looks at a million rows to keep 500. `LATERAL` with the index goes to the end of each symbol and takes one row: `loops=500`. This is why the lab's
 # view `latest_prices` is written with `LATERAL`, and where its list of known symbols comes from: the candles, of which there are far fewer than ticks.
 #
-# An index is not free: it takes space, and each new row must be entered into it.
+# An index is not free: it takes space, and each new row must be entered into it. (PostgreSQL keeps lists of what it holds in tables of its own, such as `pg_class`.)
 
 # %%
 ask("""
