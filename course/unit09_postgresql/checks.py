@@ -559,8 +559,8 @@ def check_correlation(trial: Trial, correlation: Callable[..., Any]) -> None:
         pairs = _pairs(coin, share)
         trial.stage("minutes")
         assert same_value(rows[0]["minutes"], len(pairs)), (
-            f"{given}: `minutes` is {_shown(rows[0]['minutes'])}. Counted are minutes in which both have a candle, and one in "
-            "the minute before."
+            f"{given}: `minutes` is {_shown(rows[0]['minutes'])}. Counted are minutes in which both have a candle in US dollars, "
+            "and one in the minute before."
         )
         trial.stage("correlation")
         seen, wanted = rows[0]["correlation"], _correlation(pairs)
