@@ -17,7 +17,7 @@ if not defined python goto :none
 if errorlevel 1 exit /b %errorlevel%
 
 cd /d "%root%"
-"%root%.venv\Scripts\python.exe" -m pytest -c "%root%pyproject.toml" --rootdir "%root%." -n 3 --dist loadgroup %*
+"%root%.venv\Scripts\python.exe" -m pytest -c "%root%pyproject.toml" --rootdir "%root%." -n 3 %*
 exit /b %errorlevel%
 
 :try

@@ -37,4 +37,4 @@ find_python
 "$python" -I "$root/lab_utils/bootstrap.py"
 
 cd "$root"
-exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 --dist loadgroup "$@"
+exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 "$@"

@@ -78,7 +78,7 @@ CLASS = {
 }
 CELL_SECONDS, SECONDS = 20, 60
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("grade")]  # the class is marked once
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

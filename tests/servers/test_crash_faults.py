@@ -15,10 +15,7 @@ from tests.servers.conftest import Lab
 
 SEED = 20261124
 
-pytestmark = [
-    pytest.mark.timeout(900),  # for a machine that is busy with other things
-    pytest.mark.xdist_group("crash"),  # one pipeline for all
-]
+pytestmark = pytest.mark.timeout(900)  # for a machine that is busy with other things
 
 
 @pytest.fixture(scope="module")

@@ -809,20 +809,17 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     lab.clear()
 
 
-@pytest.mark.xdist_group("visitor")
 def test_the_lab_works_for_a_plain_user(visitor: Visitor) -> None:
     for command, done in visitor.results.items():
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     assert visitor.server_users == {visitor.user}
 
 
-@pytest.mark.xdist_group("visitor")
 def test_the_home_folder_stays_empty(visitor: Visitor) -> None:
     assert [done.returncode for done in visitor.results.values()] == [0] * 5
     assert list(visitor.home.rglob("*")) == []
 
 
-@pytest.mark.xdist_group("visitor")
 def test_a_first_up_takes_seconds(visitor: Visitor) -> None:
     """About 5 s where nothing else runs; the limit is for a busy machine."""
     assert visitor.first_up_seconds < 30

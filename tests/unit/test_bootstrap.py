@@ -295,11 +295,9 @@ SET_UP = {
 JOBS = {
     "start_pipeline.sh": 'exec "$root/.venv/bin/lab" start "$@"',
     "start_pipeline.bat": '"%root%.venv\\Scripts\\lab.exe" start %*',
-    "run_tests.sh": (
-        'exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 --dist loadgroup "$@"'
-    ),
+    "run_tests.sh": ('exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 "$@"'),
     "run_tests.bat": (
-        '"%root%.venv\\Scripts\\python.exe" -m pytest -c "%root%pyproject.toml" --rootdir "%root%." -n 3 --dist loadgroup %*'
+        '"%root%.venv\\Scripts\\python.exe" -m pytest -c "%root%pyproject.toml" --rootdir "%root%." -n 3 %*'
     ),
 }
 
