@@ -6,6 +6,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = (
+    "tests/notebooks/test_course.py",  # each proof has judges enough for the whole machine
     "tests/notebooks/test_grade.py",  # one class is marked for all of them
     "tests/servers/test_crash_faults.py",  # one pipeline is under fire
 )
