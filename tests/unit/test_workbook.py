@@ -74,7 +74,7 @@ def test_progress_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     records.record_check("00.1", Outcome.PASS, "a")
     assert main(["progress"]) == 0
     said = capsys.readouterr().out
-    assert "✓ PASS" in said
+    assert "✓ Passed" in said
     assert "Next: 00.2" in said
 
 
