@@ -175,8 +175,8 @@ def _launch() -> int:
             reason = _failure_reason(seen_before)
             postmaster.kill()
             postmaster.wait()
-            # The second: workers of a killed server end a moment after it.
-            passing = "Address already in use" in reason or "shared memory block" in reason
+            # A port that another program took meanwhile; workers of a killed server, which end a moment after it.
+            passing = "any TCP/IP sockets" in reason or "shared memory block" in reason
             if not passing or time.monotonic() > give_up_at:
                 raise LabError(
                     f"PostgreSQL did not start: {reason}.",

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
@@ -26,7 +27,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from pyspark.sql import SparkSession
 
 from lab_utils import kafka_utils
-from lab_utils.servers import class_archives
+from lab_utils.servers import class_archives, kafka_server, postgres_server, processes
 from lab_utils.servers.java import find_java
 from lab_utils.settings import ROOT, settings
 from lab_utils.waiting import wait_until
@@ -398,6 +399,26 @@ def test_two_labs_started_at_once_with_the_same_ports_are_two_stacks(tmp_path: P
     finally:
         for lab in labs:
             lab.clear()
+
+
+@pytest.mark.parametrize("server", [kafka_server, postgres_server], ids=lambda server: server.NAME)
+def test_a_port_that_is_taken_at_the_last_moment_is_given_up_for_another(
+    fresh_lab: Lab, monkeypatch: pytest.MonkeyPatch, server: ModuleType
+) -> None:
+    choose_port = processes.choose_port
+    with socket.create_server(("127.0.0.1", 0)) as taker, monkeypatch.context() as patch:
+        taken = [taker.getsockname()[1]]
+
+        def choose_too_early(name: str, wanted: int, **others: Any) -> int:
+            return taken.pop() if taken and name == server.NAME else choose_port(name, wanted, **others)
+
+        for name, value in fresh_lab.settings.items():
+            patch.setenv(name, value)
+        patch.setattr(processes, "choose_port", choose_too_early)
+        settings.cache_clear()
+        assert server.start() not in (0, taker.getsockname()[1])
+        assert not taken
+    settings.cache_clear()
 
 
 def test_commands_of_a_stopped_lab_do_not_talk_to_the_lab_that_took_its_ports(crash_lab: Lab, fresh_lab: Lab) -> None:
