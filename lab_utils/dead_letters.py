@@ -16,12 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from kafka import TopicPartition
 
 from lab_utils import kafka_utils
 from lab_utils.errors import LabError
-from lab_utils.settings import settings
+from lab_utils.servers import processes
 from lab_utils.ticks import ASSETS, Asset, InvalidTickError, field_texts, make_tick, tick_json, utc_text
 
 REPLAYED_FROM = "replayed-from"
@@ -251,16 +250,10 @@ def _send(producer: Any, letter: DeadLetter, raw: bytes | None, changes: Mapping
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    settings().state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FileLock(settings().state_dir / "replay.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LabError("Another replay runs.", "Try again when it has ended.") from None
-    try:
+    with processes.lock("replay") as is_ours:
+        if not is_ours:
+            raise LabError("Another replay runs.", "Try again when it has ended.")
         yield
-    finally:
-        lock.release()
 
 
 def _partitions(topics: Iterable[str]) -> list[TopicPartition]:

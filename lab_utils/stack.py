@@ -8,12 +8,10 @@ from pathlib import Path
 from types import ModuleType
 
 import psutil
-from filelock import FileLock, Timeout
 
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
 from lab_utils.servers import jars, kafka_server, postgres_server, processes
-from lab_utils.settings import settings
 
 SERVERS: dict[str, ModuleType] = {"kafka": kafka_server, "postgres": postgres_server}
 
@@ -34,15 +32,10 @@ class ServerStatus:
 def _lock() -> Iterator[None]:
     """Hold the right to start and stop servers: two `lab up` at once are one stack."""
     processes.check_state_dir(needed_bytes=0)
-    lock = FileLock(settings().state_dir / "stack.lock")
-    try:
-        lock.acquire(timeout=120)
-    except Timeout:
-        raise LabError("Another command starts or stops the servers.", "Try again when it has ended.") from None
-    try:
+    with processes.lock("stack", seconds=120) as is_ours:
+        if not is_ours:
+            raise LabError("Another command starts or stops the servers.", "Try again when it has ended.")
         yield
-    finally:
-        lock.release()
 
 
 def up() -> dict[str, str]:

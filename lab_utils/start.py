@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import psutil
-from filelock import FileLock, Timeout
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -355,19 +354,14 @@ def _only_one() -> Iterator[None]:
         LabError: another `lab start` runs.
     """
     processes.check_state_dir()
-    lock = FileLock(settings().state_dir / "start.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LabError(
-            "The pipeline runs already in this checkout.",
-            "Stop it with Ctrl-C there, or look at it: lab status",
-        ) from None
-    try:
+    with processes.lock("start") as is_ours:
+        if not is_ours:
+            raise LabError(
+                "The pipeline runs already in this checkout.",
+                "Stop it with Ctrl-C there, or look at it: lab status",
+            )
         stop_leftovers()
         yield
-    finally:
-        lock.release()
 
 
 def stop_leftovers() -> list[str]:
@@ -390,16 +384,8 @@ def _jupyter_lock() -> Iterator[bool]:
     Another holder works with it: `lab down` in one of its notebooks must not take the notebook away.
     """
     processes.check_state_dir(needed_bytes=0)
-    lock = FileLock(settings().state_dir / "jupyter.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    with processes.lock("jupyter") as is_ours:
+        yield is_ours
 
 
 def _recorded_jupyter() -> psutil.Process | None:

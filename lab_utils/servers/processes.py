@@ -13,12 +13,12 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from lab_utils.errors import LabError
 from lab_utils.settings import settings
@@ -62,6 +62,22 @@ def _read_state() -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return state if isinstance(state, dict) else {}
+
+
+@contextlib.contextmanager
+def lock(name: str, *, seconds: float = 0) -> Iterator[bool]:
+    """Hold the lab's lock `name` for the block; whether it was to be had, or became so within `seconds`."""
+    settings().state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = FileLock(settings().state_dir / f"{name}.lock")
+    try:
+        held.acquire(timeout=seconds)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        held.release()
 
 
 def write_record(name: str, record: Record) -> None:

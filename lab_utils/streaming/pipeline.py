@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from filelock import FileLock, Timeout
 from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,7 +20,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
-from lab_utils.servers import kafka_server, postgres_server
+from lab_utils.servers import kafka_server, postgres_server, processes
 from lab_utils.settings import settings
 from lab_utils.streaming.csv_batch import Record, csv_batch
 from lab_utils.streaming.postgres_sink import (
@@ -188,19 +187,13 @@ def only_one() -> Iterator[None]:
     Raises:
         LabError: another process has it.
     """
-    settings().state_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings().state_dir / "stream.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LabError(
-            "The Spark queries run already, in another process of this checkout.",
-            "Stop them first: Ctrl-C there, or lab down",
-        ) from None
-    try:
+    with processes.lock("stream") as is_ours:
+        if not is_ours:
+            raise LabError(
+                "The Spark queries run already, in another process of this checkout.",
+                "Stop them first: Ctrl-C there, or lab down",
+            )
         yield
-    finally:
-        lock.release()
 
 
 def prepare() -> None:
