@@ -311,8 +311,10 @@ def test_the_key_is_in_no_log_even_at_the_finest_level(
 ) -> None:
     for logger in (None, "httpx", "httpcore", "websockets"):  # commands called in this process may have muted these
         caplog.set_level(logging.DEBUG, logger)
-    exchange.set_faults("429:0.2", "reset:0.1", "cut:0.1", "close:0.1")
+    exchange.set_faults("500")
     with reader(exchange, feed) as found:
+        wait_until(lambda: exchange.made(feed, "500") >= 2, 30, "trouble that is reported")
+        exchange.set_faults("429:0.2", "reset:0.1", "cut:0.1", "close:0.1")
         found.await_ticks(2)
     with reader(exchange, feed, f"{KEY}-but-wrong") as refused:
         assert KEY not in str(refused.await_end())
