@@ -45,6 +45,11 @@ def _name(row: Row, key: Sequence[str]) -> str:
     return ", ".join(f"{column} {_shown(row[column])}" for column in key)
 
 
+def _same(seen: object, right: object, *, within: float = 0) -> bool:
+    """Whether a value is right; an exact number need not have come as one, for `read_sql` makes a float of it."""
+    return same_value(seen, float(right) if isinstance(right, Decimal) else right, within=within)
+
+
 def _compare(
     trial: Trial,
     rows: Sequence[Row],
@@ -69,8 +74,7 @@ def _compare(
         trial.stage(column)
         for place, row in mine.items():
             seen, right = row[column], theirs[place][column]
-            number = float(right) if isinstance(right, Decimal) else right
-            assert same_value(seen, number, within=within), (
+            assert _same(seen, right, within=within), (
                 f"{given}: for {_name(row, key)} the `{column}` is {_shown(seen)}. {says.get(column, '')}".rstrip()
             )
 
@@ -147,8 +151,8 @@ def _check_between(
     for row in rows:
         assert any(
             row["event_time"] == one["event_time"]
-            and same_value(row["price"], float(str(one["price"])))
-            and same_value(row["size"], None if one["size"] is None else float(str(one["size"])))
+            and _same(row["price"], one["price"])
+            and _same(row["size"], one["size"])
             for one in wanted
         ), (
             f"{given}: at {_shown(row['event_time'])} there is no tick with price {_shown(row['price'])} and size {_shown(row['size'])}."
@@ -203,10 +207,7 @@ def check_latest_prices(trial: Trial, latest_prices: Callable[..., Any]) -> None
     for tick in LATEST_TICKS:
         if tick[:3] not in newest or tick[5] >= newest[tick[:3]][5]:
             newest[tick[:3]] = tick
-    wanted = [
-        dict(zip(LATEST_COLUMNS, (*tick[:3], tick[3], tick[5]), strict=True)) | {"event_time": tick[5]}
-        for tick in newest.values()
-    ]
+    wanted = [dict(zip(LATEST_COLUMNS, (*tick[:4], tick[5]), strict=True)) for tick in newest.values()]
     says = {"price": "Is it that of the newest tick by event time, and of two such ticks of the later arrival?"}
     given = "latest_prices(engine)"
     key = ("asset_class", "symbol", "currency")

@@ -46,14 +46,14 @@ def _unfinished(archive: Path) -> Path:
     return archive.with_suffix(".new")
 
 
-def is_whole() -> bool:
-    """Whether each JVM has its archive."""
+def _archives() -> list[Path]:
+    """The files for the Java of this machine."""
     java = find_java()
-    return all(_archive(name, java).is_file() for name in NAMES)
+    return [_archive(name, java) for name in NAMES]
 
 
 def record() -> None:
-    """Run some ticks through servers of their own, and let each JVM write its archive.
+    """Run some ticks through servers of their own, and let each JVM write its archive, unless all are there.
 
     Raises:
         LabError: a part of the pipeline did not run.
@@ -61,9 +61,12 @@ def record() -> None:
     """
     from lab_utils.scratch import own_stack
 
+    archives = _archives()
+    if all(archive.is_file() for archive in archives):
+        return
     with _recorded(), own_stack("recording"):
         _run_ticks()
-    for archive in (_archive(name, find_java()) for name in NAMES):
+    for archive in archives:
         # Renamed only when both servers have ended: a file that stands under its final name is whole.
         _unfinished(archive).replace(archive)
 
@@ -102,8 +105,7 @@ def _run_ticks() -> None:
 def main() -> int:
     """Record what is missing. It is a saving, no need: a failure is told and no more."""
     try:
-        if not is_whole():
-            record()
+        record()
     except (LabError, OSError) as error:
         print(f"Spark and Kafka will start more slowly: {error}", file=sys.stderr)
     return 0

@@ -44,14 +44,11 @@ def mutants(cell: str, solution: str) -> list[Mutant]:
     tree = ast.parse(cell)
     inside = _lines_of(cell, solution)
     found: list[Mutant] = []
-    count = len(list(ast.walk(tree)))
-    for number in range(count):
-        node = list(ast.walk(tree))[number]
+    for number, node in enumerate(ast.walk(tree)):
         if getattr(node, "lineno", None) is not None and node.lineno not in inside:  # type: ignore[attr-defined]
             continue
         for variant in range(_variant_count(node)):
-            changed = copy.deepcopy(tree)
-            target = list(ast.walk(changed))[number]
+            changed, target = _copy_with_node(tree, number)
             before = _describe(target)
             if not _is_code(changed, target):
                 continue
@@ -60,19 +57,22 @@ def mutants(cell: str, solution: str) -> list[Mutant]:
                 continue
             code = ast.unparse(ast.fix_missing_locations(changed))
             found.append(Mutant(f"{before} → {after}", code))
-        found += _sql_mutants(tree, number)
+        found += _sql_mutants(tree, node, number)
     return list(_numbered(found))
 
 
-def _sql_mutants(tree: ast.Module, number: int) -> Iterator[Mutant]:
+def _copy_with_node(tree: ast.Module, number: int) -> tuple[ast.Module, Any]:
+    """A copy of the tree to change, and the node of that number in it."""
+    changed = copy.deepcopy(tree)
+    return changed, list(ast.walk(changed))[number]
+
+
+def _sql_mutants(tree: ast.Module, node: ast.AST, number: int) -> Iterator[Mutant]:
     """A query in a text is code as well: a text that is only broken says little about the check."""
-    node = list(ast.walk(tree))[number]
     if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or not _is_code(tree, node):
         return
     for change in sql_mutants.changes(node.value):
-        changed = copy.deepcopy(tree)
-        target = list(ast.walk(changed))[number]
-        assert isinstance(target, ast.Constant)
+        changed, target = _copy_with_node(tree, number)
         target.value = change.text
         yield Mutant(f"SQL: {change.description}", ast.unparse(changed))
 

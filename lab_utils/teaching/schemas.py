@@ -8,7 +8,6 @@ import csv
 import gzip
 import io
 import itertools
-import json
 import re
 import secrets
 import time
@@ -24,7 +23,9 @@ from sqlalchemy import Engine, event
 
 from lab_utils import db_utils
 from lab_utils.settings import ROOT
-from lab_utils.ticks import ASSETS
+from lab_utils.streaming.postgres_sink import tick_columns
+from lab_utils.ticks import ASSETS, Asset, field_texts
+from lab_utils.ticks import Tick as TickModel
 
 STATEMENT_SECONDS = 8
 """How long a query of an answer may take. Python cannot end one that hangs in the server."""
@@ -38,9 +39,7 @@ Tick = tuple[str, str, str, Decimal, Decimal | None, datetime]
 Candle = tuple[str, str, str, datetime, Decimal]
 """(asset_class, symbol, currency, window_start, close); its other prices are the close as well."""
 
-_TABLES = {asset.name: asset.table for asset in ASSETS}
-_RECORDINGS = {"crypto": "crypto_ticks.jsonl.gz", "stock": "stock_ticks.jsonl.gz"}
-_TICK_COLUMNS = ("symbol", "currency", "price", "size", "event_time", "ingest_time", "source", "version")
+_COMMON_COLUMNS = (*TickModel.model_fields, "kafka_partition", "kafka_offset")
 
 
 class Schema:
@@ -57,8 +56,8 @@ class Schema:
         _drop_left_behind()
         make(self.name)
         with db_utils.cursor("lab_owner") as cursor:
-            for table in _TABLES.values():
-                cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(self.name, f"{table}_by_symbol")))
+            for asset in ASSETS:
+                cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(self.name, f"{asset.table}_by_symbol")))
 
     def engine(self, timezone: str = "UTC") -> Engine:
         """An engine for the answer; its sessions are in `timezone`."""
@@ -72,14 +71,14 @@ class Schema:
         """Store ticks in this order of arrival; the ticks of a symbol lie in one partition, as with the lab's producers."""
         symbols = sorted({symbol for _, symbol, *_ in ticks})
         with db_utils.cursor("lab_owner") as cursor:
-            for asset_class, table in _TABLES.items():
+            for asset in ASSETS:
                 rows = []
                 for kind, symbol, currency, price, size, moment in ticks:
-                    if kind == asset_class:
+                    if kind == asset.name:
                         partition = symbols.index(symbol) % 3
-                        offset = next(iter(self._offsets[table, partition]))
+                        offset = next(iter(self._offsets[asset.table, partition]))
                         rows.append((symbol, currency, price, size, moment, moment, "check", 1, partition, offset))
-                _copy(cursor, self.name, table, (*_TICK_COLUMNS, "kafka_partition", "kafka_offset"), rows)
+                _copy(cursor, self.name, asset.table, _COMMON_COLUMNS, rows)
 
     def add_candles(self, candles: Sequence[Candle]) -> None:
         """Store one-minute candles."""
@@ -91,7 +90,7 @@ class Schema:
     def clear(self) -> None:
         """Empty the tables."""
         with db_utils.cursor("lab_owner") as cursor:
-            for table in (*_TABLES.values(), "candles_1m"):
+            for table in (*(asset.table for asset in ASSETS), "candles_1m"):
                 cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(self.name, table)))
 
     def close(self) -> None:
@@ -157,25 +156,23 @@ def recorded_market(name: str, role: str = "lab_reader", timezone: str = "UTC") 
         if cursor.fetchone() is None:
             _make(cursor, name)
             for asset in ASSETS:
-                _store_recording(cursor, name, asset.name)
+                _store_recording(cursor, name, asset)
     return db_utils.engine(role, search_path=name, timezone=timezone)
 
 
-def _store_recording(cursor: Any, schema: str, asset_class: str) -> None:
-    table = _TABLES[asset_class]
-    with gzip.open(ROOT / "data_samples" / _RECORDINGS[asset_class], "rt", encoding="utf-8") as lines:
-        ticks = [json.loads(line, parse_float=str, parse_int=str) for line in lines]
-    columns = list(ticks[0])
-    rows = [[*(tick.get(column) for column in columns), 0, number] for number, tick in enumerate(ticks)]
-    _copy(cursor, schema, table, (*columns, "kafka_partition", "kafka_offset"), rows)
+def _store_recording(cursor: Any, schema: str, asset: Asset) -> None:
+    with gzip.open(ROOT / "data_samples" / f"{asset.name}_ticks.jsonl.gz") as lines:
+        ticks = [field_texts(line) for line in lines]
+    rows = [(*(tick.get(name) for name in asset.tick.model_fields), 0, number) for number, tick in enumerate(ticks)]
+    _copy(cursor, schema, asset.table, tick_columns(asset), rows)
     cursor.execute(
         sql.SQL(
             "SELECT refresh_candles(%s, array_agg(symbol), array_agg(currency), array_agg(minute))"
             " FROM (SELECT DISTINCT symbol, currency, minute_of(event_time) AS minute FROM {}) AS minutes"
-        ).format(sql.Identifier(table)),
-        (asset_class,),
+        ).format(sql.Identifier(asset.table)),
+        (asset.name,),
     )
-    cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
+    cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(asset.table)))
 
 
 def _copy(cursor: Any, schema: str, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
