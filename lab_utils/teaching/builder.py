@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab_utils.errors import LabError
-from lab_utils.teaching.source import Cell, Region, SourceError, check_syntax, checked_ids, read_cells, regions
+from lab_utils.teaching.source import (
+    UNIT_NUMBER,
+    Cell,
+    Region,
+    SourceError,
+    check_syntax,
+    checked_ids,
+    read_cells,
+    regions,
+)
 
 if TYPE_CHECKING:  # nbformat takes seconds to import, and every notebook imports this module for its checks
     import nbformat
@@ -210,7 +219,7 @@ def notebook_text(notebook: "nbformat.NotebookNode") -> str:
 
 def unit_number(file: str) -> str:
     """`01` of `course/unit01_kafka/lesson.py`."""
-    found = re.search(r"unit([0-9]{2})_", file)
+    found = re.search(rf"unit({UNIT_NUMBER})_", file)
     return found.group(1) if found else "00"
 
 

@@ -195,7 +195,9 @@ def _blame_the_servers(exercise: Exercise, before: dict[str, int], report: Repor
 
 def _is_from_a_server(error: BaseException | None) -> bool:
     names = {base.__name__ for base in type(error).__mro__}
-    return isinstance(error, WaitTimeout | OSError) or bool(names & {"KafkaError", "OperationalError"})
+    return isinstance(error, WaitTimeout | OSError) or bool(
+        names & {"KafkaError", "OperationalError", "Py4JNetworkError"}
+    )
 
 
 def _one_line(error: BaseException | None) -> str:

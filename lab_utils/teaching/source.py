@@ -22,7 +22,10 @@ from typing import Literal
 
 from lab_utils.errors import LabError
 
-EXERCISE_ID = r"[0-9]{2}\.[0-9]{1,2}"
+UNIT_NUMBER = r"[0-9]{2}[a-z]?"
+"""A letter where a unit has several notebooks."""
+
+EXERCISE_ID = rf"{UNIT_NUMBER}\.[0-9]{{1,2}}"
 KNOWN_TAGS = frozenset({"setup", "solution", "deterministic"})
 """`setup`: run before an answer is tried; `solution`: only in the solutions; `deterministic`: its output is compared."""
 DEFAULT_STUB = ["...  # your answer"]

@@ -122,6 +122,16 @@ class Trial:
 
         return Tables()
 
+    @functools.cached_property
+    def spark(self) -> Any:
+        """The Spark session of the lab; queries that were started meanwhile are stopped at the end."""
+        from lab_utils.streaming.session import get_spark
+
+        spark = get_spark()
+        before = {query.id for query in spark.streams.active}
+        self.finally_do(lambda: _stop_queries(spark, before))
+        return spark
+
     def schema(self) -> Any:
         """A schema of this check's own with the lab's tables (`schemas.Schema`), dropped at the end."""
         from lab_utils.teaching.schemas import Schema
@@ -168,6 +178,13 @@ def _shown(value: object) -> str:
     """Clients and sessions by the name of their class: their repr says nothing to a reader."""
     plain = type(value).__module__ in {"builtins", "decimal", "datetime", "pathlib"}
     return short(value) if plain else f"<{type(value).__name__}>"
+
+
+def _stop_queries(spark: Any, kept: set[str]) -> None:
+    for query in spark.streams.active:
+        if query.id not in kept:
+            with contextlib.suppress(Exception):
+                query.stop()
 
 
 def _delete_topic(topic: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab_utils.errors import LabError
 from lab_utils.settings import settings
+from lab_utils.teaching.source import EXERCISE_ID, UNIT_NUMBER
 
 Check = Callable[..., None]
 SERVICES = ("kafka", "postgres")
@@ -73,7 +74,7 @@ def exercise(
     Raises:
         LabError: the declaration is not usable.
     """
-    if not re.fullmatch(r"[0-9]{2}\.[0-9]{1,2}", exercise_id):
+    if not re.fullmatch(EXERCISE_ID, exercise_id):
         raise LabError(f"The exercise id {exercise_id!r} is none.", "Ids look like 01.2.")
     unknown = set(needs) - set(SERVICES)
     if unknown:
@@ -93,12 +94,16 @@ def find_units(course: Path) -> list[Unit]:
     Raises:
         LabError: two have one number, or a `checks.py` is not usable.
     """
-    units = [load_unit(folder) for folder in sorted(course.glob("unit[0-9][0-9]_*")) if folder.is_dir()]
+    units = [load_unit(folder) for folder in sorted(course.glob("unit*_*")) if _is_unit(folder)]
     numbers = [unit.number for unit in units]
     for number in numbers:
         if numbers.count(number) > 1:
             raise LabError(f"Two units have the number {number}.", f"Rename one of the folders in {course}.")
     return units
+
+
+def _is_unit(folder: Path) -> bool:
+    return folder.is_dir() and re.fullmatch(rf"unit{UNIT_NUMBER}_.+", folder.name) is not None
 
 
 @functools.cache
@@ -149,14 +154,15 @@ def course_units() -> list[Unit]:
 
 
 def find_unit(number: str) -> Unit:
-    """The unit `number` (`1` and `01` are the same).
+    """The unit `number` (`1` and `01` are the same, and `6a` and `06a`).
 
     Raises:
         LabError: there is none.
     """
     units = course_units()
+    padded = re.sub(r"^([0-9])(?![0-9])", r"0\1", number)
     for unit in units:
-        if unit.number == number.zfill(2) or unit.name == number:
+        if unit.number == padded or unit.name == number:
             return unit
     raise LabError(f"There is no unit {number}.", f"There is: {', '.join(unit.name for unit in units) or 'none yet'}.")
 

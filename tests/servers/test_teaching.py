@@ -21,6 +21,7 @@ from lab_utils.teaching.bounded import run_bounded, stream_of
 from lab_utils.teaching.outcomes import Outcome
 from lab_utils.teaching.pictures import partition_bars, pipeline_map
 from lab_utils.teaching.probes import Broker, Tables
+from lab_utils.teaching.trial import Trial
 from lab_utils.teaching.units import find_exercise
 from lab_utils.waiting import wait_until
 from tests.servers.conftest import Lab
@@ -108,6 +109,18 @@ def test_a_bounded_stream_is_read_to_its_end_batch_by_batch(spark: Any, tmp_path
     stream = stream_of(spark, [["1", "2"], ["3"]], tmp_path)
     rows = run_bounded(stream, lambda lines: lines.select(F.col("value").cast("int") * 10), tmp_path)
     assert [row[0] for row in rows] == [10, 20, 30]
+
+
+def test_a_query_that_an_answer_leaves_running_is_stopped_and_no_other(spark: Any) -> None:
+    rate = spark.readStream.format("rate").load()
+    students = rate.writeStream.format("noop").start()
+    try:
+        trial = Trial("06a.1")
+        left = trial.spark.readStream.format("rate").load().writeStream.format("noop").start()
+        trial.close()
+        assert (left.isActive, students.isActive) == (False, True)
+    finally:
+        students.stop()
 
 
 def test_late_data_is_late_in_a_bounded_stream(spark: Any, tmp_path: Path) -> None:

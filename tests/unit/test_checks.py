@@ -16,7 +16,7 @@ from lab_utils.teaching import api, check, engine, hint, progress, records, reve
 from lab_utils.teaching.cards import MIME
 from lab_utils.teaching.outcomes import CheckFailed, Outcome, Report
 from lab_utils.teaching.trial import Trial
-from lab_utils.teaching.units import Exercise, find_exercise, find_units, load_unit
+from lab_utils.teaching.units import Exercise, find_exercise, find_unit, find_units, load_unit
 
 CHECKS = """
 import time
@@ -529,6 +529,15 @@ def test_a_wrong_declaration_is_named(old: str, new: str, says: str, course: Pat
     with pytest.raises(LabError) as caught:
         find_units(course.parent)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("said", ["09b", "9b", "09b_other"])
+def test_a_unit_of_several_notebooks_has_letters(course: Path, said: str) -> None:
+    other = course.parent / "unit09b_other"
+    other.mkdir()
+    (other / "checks.py").write_text(CHECKS.replace('"09.', '"09b.'))
+    assert [unit.number for unit in find_units(course.parent)] == ["09", "09b"]
+    assert find_unit(said).exercises["09b.1"].title == "Double"
 
 
 def test_two_units_of_one_number_are_refused(course: Path) -> None:
