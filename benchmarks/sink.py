@@ -193,8 +193,9 @@ def _grow(rows: int) -> None:
         for first in range(0, rows, GROWTH_CHUNK):
             cursor.execute(
                 f"INSERT INTO {CRYPTO.table} ({names}) "
-                "SELECT (ARRAY['BTC','ETH','SOL','XRP','ADA','DOT','LTC','BCH'])[1 + n % 8], 'USD', 50000 + n % 10000, "
-                "n % 1000, now() - interval '2 days' - n * interval '100 ms', now(), 'benchmark', 1, 24000, 1479080097200, "
+                "SELECT now() - interval '2 days' - n * interval '100 ms', "
+                "(ARRAY['BTC','ETH','SOL','XRP','ADA','DOT','LTC','BCH'])[1 + n % 8], 'USD', 50000 + n % 10000, "
+                "n % 1000, now(), 'benchmark', 1, 24000, 1479080097200, "
                 "1.5, 4 + n % 4, n FROM generate_series(%s, %s - 1) AS n",
                 (first, first + GROWTH_CHUNK),
             )

@@ -159,6 +159,11 @@ class Asset:
     table: str
 
     @property
+    def line_fields(self) -> tuple[str, ...]:
+        """The fields in the order of a CSV line: the event time first, so that lines sort by it."""
+        return ("event_time", *(name for name in self.tick.model_fields if name != "event_time"))
+
+    @property
     def dead_letter_topic(self) -> str:
         """Where a producer puts what it cannot turn into a tick."""
         return f"{self.topic}.dlq"

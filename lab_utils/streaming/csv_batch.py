@@ -45,7 +45,8 @@ def _csv_line(record: Record) -> tuple[str, str, datetime | None]:
                 tick = parse_tick(asset, record.value, record.broker_time)
             except InvalidTickError as error:
                 return DEAD_LETTERS, _dead_letter_line(record, place, str(error)), None
-            fields = ("" if value is None else str(value) for value in tick.model_dump().values())
+            values = tick.model_dump()
+            fields = ("" if values[name] is None else str(values[name]) for name in asset.line_fields)
             return asset.table, f"{','.join(fields)},{place}\n", tick.event_time
     return DEAD_LETTERS, _dead_letter_line(record, place, _sent_reason(record)), None
 

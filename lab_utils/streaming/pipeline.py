@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,8 @@ def read_topics(spark: SparkSession, topics: tuple[str, ...], max_records: int |
 def tick_lines(records: DataFrame) -> DataFrame:
     """What the driver needs of each record.
 
-    A plain tick comes as `line`, the CSV that COPY reads, and `event_time`; of any other record come the parts by
-    which Python judges it, and `line` is NULL.
+    A plain tick comes as `line`, the CSV that COPY reads; of any other record come the parts by which Python judges
+    it, and `line` is NULL.
     """
     place = F.col("partition").cast("string"), F.col("offset").cast("string")
     line = F.concat("csv", F.lit(","), place[0], F.lit(","), place[1], F.lit("\n"))
@@ -85,7 +85,6 @@ def tick_lines(records: DataFrame) -> DataFrame:
     return plain_ticks(records).select(
         "topic",
         line.alias("line"),
-        "event_time",
         *(
             F.when(is_other, F.col(name)).alias(name)
             for name in ("partition", "offset", "timestamp", "value", "headers")
@@ -131,7 +130,7 @@ def _batch_of(rows: pa.Table) -> Batch:
     for asset in ASSETS:
         plain = rows.filter(pc.and_(is_plain, pc.equal(rows["topic"], asset.topic)))
         if plain.num_rows:
-            first = pc.min(plain["event_time"]).as_py().astimezone(UTC)
+            first = datetime.fromisoformat(pc.min(plain["line"]).as_py().split(",", 1)[0])
             lines[asset.table] = _text_of(plain["line"]) + lines.get(asset.table, b"")
             earliest[asset.table] = min(first, earliest.get(asset.table, first))
     return Batch(lines, earliest)

@@ -64,7 +64,7 @@ class RefusedRecordError(Exception):
 
 def tick_columns(asset: Asset) -> tuple[str, ...]:
     """The columns of `asset`'s table, in the order of the CSV lines."""
-    return (*asset.tick.model_fields, "kafka_partition", "kafka_offset")
+    return (*asset.line_fields, "kafka_partition", "kafka_offset")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ expression recognises these and takes them apart (`plain_ticks`). `parse_ticks` 
 many times the cost. `valid_ticks` gives each record to the cheaper one that can judge it.
 """
 
+from collections.abc import Callable
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -30,6 +31,15 @@ RULES: dict[str, Rule] = {name: rule for asset in ASSETS for name, rule in asset
 """The rule of every field of any kind of tick; a name means the same in all of them."""
 
 CANDLE_WIDTH = "1 minute"
+
+_DAY = (
+    r"(?:19[7-9][0-9]|20[0-9]{2})-"
+    r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+)
+_LEAP_DAY = r"(?:19(?:[79][26]|8[048])|20(?:[02468][048]|[13579][26]))-02-29"
+PLAIN_TIME = rf"(?:{_DAY}|{_LEAP_DAY})T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{{3}}Z"
+"""As `ticks.utc_text` writes it. Such texts sort like the times, and none is a day that does not exist: a cast that
+finds out would cost as much as all other fields together."""
 JSON_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 
 
@@ -46,68 +56,52 @@ def text_schema() -> StructType:
     return StructType([StructField(name, StringType()) for name in RULES])
 
 
-def parse_ticks(records: DataFrame, *kept: str) -> DataFrame:
+def parse_ticks(records: DataFrame) -> DataFrame:
     """Kafka records as ticks.
 
     Args:
         records: what `format("kafka")` gives, with headers.
-        *kept: columns of `records` to hand on as well.
 
     Returns:
         `topic`, `kafka_partition`, `kafka_offset`, `raw` (the value's bytes), `texts` (a struct with the text of
         each field), one typed column a field, and `reason`: NULL for a tick, else why the record is none.
     """
-    text = F.col("value").cast("string")
-    envelope = StructType([StructField("tick", text_schema()), StructField("end", StringType())])
-    parsed = records.select(
-        *kept,
-        "topic",
-        F.col("partition").alias("kafka_partition"),
-        F.col("offset").alias("kafka_offset"),
-        F.col("timestamp").alias("broker_time"),
-        F.col("value").alias("raw"),
-        _dead_letter_reason().alias("sent_reason"),
-        F.from_json(_in_envelope(text), envelope, JSON_OPTIONS).alias("json"),
-        _is_one_value(text).alias("is_one_value"),
+    return (
+        records.select(
+            "topic",
+            F.col("partition").alias("kafka_partition"),
+            F.col("offset").alias("kafka_offset"),
+            F.col("value").alias("raw"),
+            _judged(_record()).alias("judged"),
+        )
+        .select("*", "judged.*")
+        .drop("judged")
     )
-    typed = parsed.select(
-        "*",
-        F.col("json.tick").alias("texts"),
-        *(_typed(F.col(f"json.tick.{name}"), rule).alias(name) for name, rule in RULES.items()),
-    )
-    return typed.withColumn("reason", _reason()).drop("json", "is_one_value", "broker_time", "sent_reason")
 
 
 def plain_ticks(records: DataFrame) -> DataFrame:
-    """Kafka records with two more columns, both NULL for a record that is no plain tick.
+    """Kafka records with one more column, `csv`: NULL for a record that is no plain tick.
 
-    `csv` has the texts of the fields as they were sent, digits and all, in the order of the topic's model; a plain
-    tick has no comma or quote in them. `event_time` is that of the tick. What is plain is a sound tick; what is not
-    may be one as well.
+    It has the texts of the fields as they were sent, digits and all, in the order of `Asset.line_fields`; a plain
+    tick has no comma or quote in them. What is plain is a sound tick; what is not may be one as well.
     """
     text = F.col("value").cast("string")
     replaced = F.lit(None).cast("string")
     for asset in ASSETS:
-        fields = ",".join(f"${number}" for number, _ in enumerate(asset.tick.model_fields, 1))
+        numbers = {name: number for number, name in enumerate(asset.tick.model_fields, 1)}
+        fields = ",".join(f"${numbers[name]}" for name in asset.line_fields)
         csv = F.regexp_replace(text, plain_pattern(asset), fields)
         replaced = F.when(F.col("topic") == asset.topic, csv).otherwise(replaced)
     # What does not match stays as it is: an object still begins with its brace.
     csv = F.when(text.startswith("{") & ~F.col("replaced").startswith("{"), F.col("replaced"))
-    latest = F.col("timestamp") + F.expr(f"INTERVAL {MAX_AHEAD.days} DAYS")
-    is_sound = F.col("ingest_time").isNotNull() & (F.col("event_time") <= latest)
-    names = list(Tick.model_fields)  # the first fields of every kind of tick
+    # By whole days, which are read in no time. Dates go by the session's time zone: hence two days less.
+    latest_day = F.date_add(F.to_date("timestamp"), MAX_AHEAD.days - 2)
+    is_sound = F.substring("csv", 1, len("2026-11-24")).try_cast("date") <= latest_day
     return (
         records.withColumn("replaced", replaced)
         .withColumn("csv", csv)
-        .withColumns(
-            {
-                # A pattern is not enough for a time: there is no 30th of February.
-                name: F.split_part("csv", F.lit(","), F.lit(names.index(name) + 1)).try_cast("timestamp")
-                for name in ("event_time", "ingest_time")
-            }
-        )
-        .withColumns({name: F.when(is_sound, F.col(name)) for name in ("csv", "event_time")})
-        .drop("replaced", "ingest_time")
+        .withColumn("csv", F.when(is_sound, F.col("csv")))
+        .drop("replaced")
     )
 
 
@@ -117,29 +111,33 @@ def valid_ticks(records: DataFrame) -> DataFrame:
     The same rows and values as `parse_ticks` and `split_valid` give. One pass, not a union of two: a stream that is
     used twice is read twice.
     """
-    plain = plain_ticks(records).withColumnRenamed("event_time", "plain_time")
+    rules = Tick.rules()
     is_plain = F.col("csv").isNotNull()
-    # Of a plain tick there is nothing left to judge: to expressions a NULL costs next to nothing.
-    judged = parse_ticks(plain.withColumn("value", F.when(~is_plain, F.col("value"))), "csv", "plain_time")
-    texts = F.split("csv", ",")
-    plain_values = {
-        name: F.nullif(texts[number], F.lit("")).cast(rule.sql_type)
-        for number, (name, rule) in enumerate(Tick.rules().items())
-        if name in {"symbol", "currency", "price", "size"}
+    parts = (
+        plain_ticks(records)
+        .withColumn("texts", F.split("csv", ","))
+        .withColumn("judged", F.when(~is_plain, _judged(_record())))
+    )
+    values = {
+        name: F.when(is_plain, F.nullif(F.col("texts")[place], F.lit("")).cast(rules[name].sql_type)).otherwise(
+            F.col("judged")[name]
+        )
+        for place, name in enumerate(ASSETS[0].line_fields)
+        if name in {"symbol", "currency", "price", "size", "event_time"}
     }
-    plain_values["event_time"] = F.col("plain_time")
-    return judged.where(is_plain | F.col("reason").isNull()).select(
+    return parts.where(is_plain | F.col("judged.reason").isNull()).select(
         "topic",
-        "kafka_partition",
-        "kafka_offset",
-        *(F.when(is_plain, value).otherwise(F.col(name)).alias(name) for name, value in plain_values.items()),
+        F.col("partition").alias("kafka_partition"),
+        F.col("offset").alias("kafka_offset"),
+        *(value.alias(name) for name, value in values.items()),
     )
 
 
 def plain_pattern(asset: Asset) -> str:
     """Java pattern for a tick as the lab's producer writes it, with a group for each field.
 
-    It may refuse what is sound, such as a number in quotes, and accepts nothing that is not, but for its times.
+    It may refuse what is sound, such as a number in quotes, and accepts nothing that is not, but for an event time
+    that lies far ahead.
     """
     fields = (
         f'"{name}": ?{_plain_value(rule, is_required=name in asset.tick.required())}'
@@ -151,6 +149,8 @@ def plain_pattern(asset: Asset) -> str:
 def _plain_value(rule: Rule, *, is_required: bool) -> str:
     if rule.sql_type == "smallint":
         value = f"({rule.pattern})"
+    elif rule.sql_type == "timestamp":
+        value = f'"({PLAIN_TIME})"'
     elif not rule.sql_type.startswith("decimal"):
         value = f'"({rule.pattern})"'
     elif rule.minimum is None:
@@ -205,13 +205,47 @@ def one_minute_candles(ticks: DataFrame) -> DataFrame:
     )
 
 
-def _dead_letter_reason() -> Column:
+def _record() -> Column:
+    """What a record is judged by."""
+    return F.struct("topic", "timestamp", "value", "headers")
+
+
+def _judged(record: Column) -> Column:
+    """A record as a struct: `texts`, a typed field for each of `RULES`, and `reason`.
+
+    One expression, which Spark leaves alone where a `when` does not ask for it: as columns of their own, the some
+    thirty conditions would be computed, planned and compiled for plain ticks as well.
+    """
+    text = record["value"].cast("string")
+    envelope = StructType([StructField("tick", text_schema()), StructField("end", StringType())])
+
+    def judge(json: Column) -> Column:
+        texts = json["tick"]
+        typed = F.struct(*(_typed(texts[name], rule).alias(name) for name, rule in RULES.items()))
+        return _let(
+            typed,
+            lambda values: F.struct(
+                texts.alias("texts"),
+                *(values[name].alias(name) for name in RULES),
+                _reason(record, json, values).alias("reason"),
+            ),
+        )
+
+    return _let(F.from_json(_in_envelope(text), envelope, JSON_OPTIONS), judge)
+
+
+def _let(value: Column, body: Callable[[Column], Column]) -> Column:
+    """`body(value)`, with `value` computed once however often `body` uses it."""
+    return F.transform(F.array(value), body)[0]
+
+
+def _dead_letter_reason(record: Column) -> Column:
     """The reason that a producer wrote into the headers of its dead letter."""
     topics = [asset.dead_letter_topic for asset in ASSETS]
-    reasons = F.filter("headers", lambda header: header["key"] == "reason")
+    reasons = F.filter(record["headers"], lambda header: header["key"] == "reason")
     # Not decode(): it ends the query when the bytes are no UTF-8.
     sent = F.make_valid_utf8(F.try_element_at(reasons, F.lit(1))["value"].cast("string"))
-    return F.when(F.col("topic").isin(topics), F.coalesce(sent, F.lit("dead letter without a reason")))
+    return F.when(record["topic"].isin(topics), F.coalesce(sent, F.lit("dead letter without a reason")))
 
 
 def _in_envelope(text: Column) -> Column:
@@ -270,36 +304,38 @@ def _typed(text: Column, rule: Rule) -> Column:
     return F.when(exact, value)
 
 
-def _reason() -> Column:
-    empty = F.col("raw").isNull() | F.col("raw").cast("string").rlike(r"^\s*\z")
-    is_object = F.col("texts").isNotNull() & F.col("json.end").isNotNull() & F.col("is_one_value")
+def _reason(record: Column, json: Column, values: Column) -> Column:
+    text = record["value"].cast("string")
+    empty = record["value"].isNull() | text.rlike(r"^\s*\z")
+    is_object = json["tick"].isNotNull() & json["end"].isNotNull() & _is_one_value(text)
+    sent_reason = _dead_letter_reason(record)
     return (
-        F.when(F.col("sent_reason").isNotNull(), F.col("sent_reason"))
+        F.when(sent_reason.isNotNull(), sent_reason)
         .when(empty, "empty value")
-        .when(~F.expr("is_valid_utf8(cast(raw as string))"), "not UTF-8")
+        .when(~F.is_valid_utf8(text), "not UTF-8")
         .when(~is_object, "not a JSON object")
-        .otherwise(F.coalesce(_field_reason(), _ahead_reason()))
+        .otherwise(F.coalesce(_field_reason(record, json["tick"], values), _ahead_reason(record, values)))
     )
 
 
-def _field_reason() -> Column:
+def _field_reason(record: Column, texts: Column, values: Column) -> Column:
     """The first field that is missing or breaks its rule, in the order of the topic's model."""
-    return F.coalesce(*(_reason_of(name, rule) for name, rule in RULES.items()))
+    return F.coalesce(*(_reason_of(name, rule, record, texts, values) for name, rule in RULES.items()))
 
 
-def _reason_of(name: str, rule: Rule) -> Column:
-    text = F.col(f"texts.{name}")
-    bad = text.isNotNull() & F.col(name).isNull()
+def _reason_of(name: str, rule: Rule, record: Column, texts: Column, values: Column) -> Column:
+    text = texts[name]
+    bad = text.isNotNull() & values[name].isNull()
     users = [asset for asset in ASSETS if name in asset.tick.model_fields]
     if len(users) < len(ASSETS):  # to the other topics it is an unknown extra field
-        bad &= F.col("topic").isin([asset.topic for asset in users])
+        bad &= record["topic"].isin([asset.topic for asset in users])
     reason = F.when(bad, f"{name}: {rule.says}")
     if any(name in asset.tick.required() for asset in users):
         return F.when(text.isNull(), f"{name}: missing").otherwise(reason)
     return reason
 
 
-def _ahead_reason() -> Column:
-    latest = F.col("broker_time") + F.expr(f"INTERVAL {MAX_AHEAD.days} DAYS")
+def _ahead_reason(record: Column, values: Column) -> Column:
+    latest = record["timestamp"] + F.expr(f"INTERVAL {MAX_AHEAD.days} DAYS")
     says = f"event_time: more than {MAX_AHEAD.days} days ahead of the broker's clock"
-    return F.when(F.col("event_time") > latest, says)
+    return F.when(values["event_time"] > latest, says)

@@ -163,7 +163,7 @@ def recorded_market(name: str, role: str = "lab_reader", timezone: str = "UTC") 
 def _store_recording(cursor: Any, schema: str, asset: Asset) -> None:
     with gzip.open(ROOT / "data_samples" / f"{asset.name}_ticks.jsonl.gz") as lines:
         ticks = [field_texts(line) for line in lines]
-    rows = [(*(tick.get(name) for name in asset.tick.model_fields), 0, number) for number, tick in enumerate(ticks)]
+    rows = [(*(tick.get(name) for name in asset.line_fields), 0, number) for number, tick in enumerate(ticks)]
     _copy(cursor, schema, asset.table, tick_columns(asset), rows)
     cursor.execute(
         sql.SQL(

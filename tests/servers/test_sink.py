@@ -51,7 +51,7 @@ def sink() -> Iterator[PostgresSink]:
 
 def line(offset: int, minutes: float = 0, price: str = "100", size: str = "1", symbol: str = "BTC") -> str:
     """A tick as the CSV line of its table."""
-    return f"{symbol},USD,{price},{size},{at(minutes)},{at(minutes)},test,1,,,,0,{offset}\n"
+    return f"{at(minutes)},{symbol},USD,{price},{size},{at(minutes)},test,1,,,,0,{offset}\n"
 
 
 def batch_of(*lines: str) -> Batch:

@@ -1,8 +1,10 @@
 """Spark's view of a record against the one definition in `ticks`: the same verdict, reason and values; and candles."""
 
+import calendar
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,6 +19,7 @@ from pyspark.sql import functions as F
 
 from lab_utils.settings import ROOT
 from lab_utils.streaming.transforms import (
+    PLAIN_TIME,
     RULES,
     one_minute_candles,
     parse_ticks,
@@ -126,7 +129,7 @@ def test_a_value_that_would_fit_into_an_envelope_is_still_not_one_object(spark: 
 
 def misjudged_as_plain(spark: SparkSession, messages: Sequence[Message]) -> list[tuple[bytes | None, object, object]]:
     """The messages that Spark takes for plain ticks although plain Python does not, or reads other values from."""
-    rows = plain_ticks(kafka_records(spark, messages)).select("offset", "csv", "event_time").toArrow().to_pylist()
+    rows = plain_ticks(kafka_records(spark, messages)).select("offset", "csv").toArrow().to_pylist()
     found: list[tuple[bytes | None, object, object]] = []
     for row in rows:
         message = messages[row["offset"]]
@@ -135,8 +138,7 @@ def misjudged_as_plain(spark: SparkSession, messages: Sequence[Message]) -> list
             python = parsed_by_python(asset, message.value, TAKEN)
             texts = [text or None for text in row["csv"].split(",")]
             if isinstance(python, str) or (
-                asset.tick.model_validate(dict(zip(asset.tick.model_fields, texts, strict=True))) != python
-                or row["event_time"] != python.event_time
+                asset.tick.model_validate(dict(zip(asset.line_fields, texts, strict=True))) != python
             ):
                 found.append((message.value, row["csv"], python))
     return found
@@ -185,6 +187,29 @@ def test_a_plain_looking_message_that_is_no_tick_is_left_to_python(
     assert f'"{field}":'.encode() in value and old in value
     messages = crypto(value, value.replace(old, new))
     assert plain_count(spark, messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("month", "day", "is_one"),
+    [
+        *(("01", "31", True), ("04", "30", True), ("04", "31", False), ("12", "31", True), ("00", "10", False)),
+        *(("13", "01", False), ("05", "00", False), ("05", "32", False), ("02", "28", True), ("02", "30", False)),
+    ],
+)
+def test_a_plain_time_is_of_a_day_that_exists(month: str, day: str, *, is_one: bool) -> None:
+    assert bool(re.fullmatch(PLAIN_TIME, f"2023-{month}-{day}T00:00:00.000Z")) is is_one
+
+
+def test_a_plain_time_knows_the_leap_years() -> None:
+    years = [year for year in range(1970, 2100) if re.fullmatch(PLAIN_TIME, f"{year}-02-29T23:59:59.999Z")]
+    assert years == [year for year in range(1970, 2100) if calendar.isleap(year)]
+
+
+def test_of_plain_ticks_the_least_line_is_the_earliest(spark: SparkSession) -> None:
+    messages = [Message(CRYPTO.topic, value) for value in sample_values(CRYPTO, 200)]
+    lines = [row.csv for row in plain_ticks(kafka_records(spark, messages)).collect()]
+    times = [parsed_by_python(CRYPTO, message.value, TAKEN).event_time for message in messages]  # type: ignore[union-attr]
+    assert datetime.fromisoformat(min(lines).split(",")[0]) == min(times)
 
 
 def test_numbers_are_judged_alike(spark: SparkSession) -> None:

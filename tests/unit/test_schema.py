@@ -66,8 +66,10 @@ def test_a_name_has_one_rule_whichever_tick_it_is_a_field_of() -> None:
 
 
 @each_asset
-def test_the_csv_lines_have_the_fields_in_the_order_of_the_model(asset: Asset) -> None:
-    assert tick_columns(asset) == (*asset.tick.model_fields, "kafka_partition", "kafka_offset")
+def test_the_csv_lines_have_every_field_of_the_model_and_sort_by_event_time(asset: Asset) -> None:
+    columns = tick_columns(asset)
+    assert sorted(columns) == sorted((*asset.tick.model_fields, "kafka_partition", "kafka_offset"))
+    assert columns[0] == "event_time"
 
 
 def test_a_field_added_to_a_model_is_judged_and_stored() -> None:
