@@ -69,12 +69,14 @@ def _configured_port() -> int | None:
 
 
 def bootstrap_servers() -> str:
-    """`host:port` of the running broker.
+    """`host:port` of the running broker, which stays this lab's own while this process lives.
 
     Raises:
         LabError: it does not run.
     """
-    return f"{processes.HOST}:{port()}"
+    running_port = port()
+    processes.claim_port(running_port)
+    return f"{processes.HOST}:{running_port}"
 
 
 def server_properties(port: int, controller_port: int, data: Path) -> str:

@@ -70,7 +70,7 @@ def process() -> psutil.Process | None:
 
 
 def port() -> int:
-    """The port of the running server, on loopback.
+    """The port of the running server, on loopback, which stays this lab's own while this process lives.
 
     Raises:
         LabError: it does not run.
@@ -79,6 +79,7 @@ def port() -> int:
     running_port = _port_of(running) if running else None
     if running_port is None:
         raise LabError("PostgreSQL is not running.", "Start it with: lab up")
+    processes.claim_port(running_port)
     return running_port
 
 

@@ -143,6 +143,8 @@ def is_alive(process: psutil.Process) -> bool:
 def choose_port(name: str, wanted: int, *, taken: Sequence[int] = ()) -> int:
     """The port for a server: the one it had before (clients still hold that address), else the next free one.
 
+    One that a process of another checkout claims is not free, even while nobody listens there.
+
     Raises:
         LabError: a hundred ports in a row are taken.
     """
@@ -150,7 +152,7 @@ def choose_port(name: str, wanted: int, *, taken: Sequence[int] = ()) -> int:
     before: list[int] = [record.port] if record and record.wanted_port == wanted else []
     candidates: list[int] = [*before, *range(wanted, min(wanted + 100, 65536))]
     for port in candidates:
-        if port not in taken and is_free(port):
+        if port not in taken and is_free(port) and (port in before or not _is_claimed_elsewhere(port)):
             return port
     raise LabError(
         f"No free port for {name} between {wanted} and {wanted + 99}.",
@@ -169,6 +171,39 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+_claims: dict[int, socket.socket] = {}
+
+
+def claim_port(port: int) -> None:
+    """Keep a server's port from other checkouts for as long as this process lives, even while the server is dead.
+
+    Clients of a dead broker ask for it at its port. Another lab that took the port meanwhile would answer them, and
+    with records of its own: Kafka's protocol has no word for "you are not the one I mean". The claim is a UDP socket
+    of the same number, which the system frees when the process ends, however it ends.
+    """
+    if port in _claims:
+        return
+    claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # all processes of a lab claim its ports
+    try:
+        claim.bind((HOST, port))
+    except OSError:  # somebody's own use of that number
+        claim.close()
+    else:
+        _claims[port] = claim
+
+
+def _is_claimed_elsewhere(port: int) -> bool:
+    if port in _claims:
+        return False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    return False
 
 
 def spawn(

@@ -435,6 +435,28 @@ def test_commands_of_a_stopped_lab_do_not_talk_to_the_lab_that_took_its_ports(cr
 
 # --- Crashes ------------------------------------------------------------------------------------------------
 
+WORKING = """
+import threading
+from lab_utils.servers import kafka_server, postgres_server
+print(kafka_server.bootstrap_servers(), postgres_server.port(), flush=True)
+threading.Event().wait()
+"""
+
+
+def test_another_lab_does_not_take_the_ports_of_killed_servers_that_somebody_works_with(
+    crash_lab: Lab, fresh_lab: Lab
+) -> None:
+    old = ports(crash_lab)
+    with subprocess.Popen([sys.executable, "-c", WORKING], env=crash_lab.environment, stdout=subprocess.PIPE) as works:
+        try:
+            assert works.stdout is not None and works.stdout.readline()
+            kill(*(pids(crash_lab)[name] for name in SERVERS))
+            other = fresh_lab.with_environment(LAB_KAFKA_PORT=str(old["kafka"]), LAB_POSTGRES_PORT=str(old["postgres"]))
+            assert not set(up(other).values()) & set(old.values())
+            assert up(crash_lab) == old
+        finally:
+            works.kill()
+
 
 @pytest.mark.parametrize("victims", [("kafka",), ("postgres",), SERVERS], ids="+".join)
 def test_up_brings_killed_servers_back_with_their_data_on_the_same_ports(

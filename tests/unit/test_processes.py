@@ -130,6 +130,29 @@ def test_a_changed_setting_counts_more_than_the_last_port(listener: socket.socke
     assert wanted <= processes.choose_port("kafka", wanted) < wanted + 100
 
 
+CLAIM = """
+import sys, threading
+from lab_utils.servers import processes
+processes.claim_port(int(sys.argv[1]))
+print("claimed", flush=True)
+threading.Event().wait()
+"""
+
+
+def test_a_port_that_another_checkout_claims_is_passed_over_until_its_process_ends(listener: socket.socket) -> None:
+    wanted = listener.getsockname()[1]
+    listener.close()
+    with python(CLAIM, str(wanted)) as other, python(CLAIM, str(wanted)) as another:
+        assert [process.stdout.readline() for process in (other, another) if process.stdout] == [b"claimed\n"] * 2
+        assert processes.choose_port("kafka", wanted) > wanted
+        processes.write_record("kafka", Record(1, wanted, wanted))
+        assert processes.choose_port("kafka", wanted) == wanted, "the claim is that of its own lab"
+        processes.write_record("kafka", Record(1, wanted, wanted - 1))
+        for process in (other, another):
+            process.kill()
+    wait_until(lambda: processes.choose_port("kafka", wanted) == wanted, 20, "the port to be free again")
+
+
 def test_no_free_port_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "is_free", lambda _port: False)
     with pytest.raises(LabError, match=r"No free port for kafka between 9092 and 9191\. Set LAB_KAFKA_PORT"):
