@@ -509,6 +509,23 @@ def exchange(
         raise typer.Exit(INTERRUPTED)
 
 
+@app.command()
+def dashboard(
+    port: Annotated[int | None, typer.Option(min=1024, max=65_400, help="First port tried.")] = None,
+    prefix: Annotated[str, typer.Option(help="Path at which a proxy serves the page, as in /proxy/8050/.")] = "/",
+) -> None:
+    """The market as a page for the browser: candles, volume and averages, once a second. Ctrl-C ends it."""
+    from lab_utils.dashboard import page
+    from lab_utils.signals import stop_on_signals
+
+    if not (prefix.startswith("/") and prefix.endswith("/")):
+        raise LabError(f"The prefix {prefix!r} is no path.", "It begins and ends with a slash: --prefix /proxy/8050/")
+    with stop_on_signals() as stop:
+        page.run(stop, port, prefix, lambda address: err.print(f"The dashboard: {address}"))
+    if stop.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
 @dead_letters_app.command("list")
 def list_dead_letters(
     each: Annotated[bool, typer.Option("--each", help="One line for each, not for each reason.")] = False,
@@ -682,11 +699,18 @@ def torture(
     """Kill and break each part while ticks flow, on servers of its own, and compare what is stored with what was sent."""
     from lab_utils.scratch import own_stack
     from lab_utils.torture import campaign
+    from lab_utils.waiting import WaitTimeout
 
     chosen = secrets.randbelow(2**32) if seed is None else seed
     out.print(f"seed {chosen}")
     with own_stack("torture"):
-        harmed = campaign.run(rounds, chosen, out.print)
+        try:
+            harmed = campaign.run(rounds, chosen, out.print)
+        except WaitTimeout as late:
+            raise LabError(
+                f"The pipeline did not come back after a fault: {late}",
+                f"The logs are in {settings().logs_dir}; the same faults again: lab torture --seed {chosen}",
+            ) from None
     out.print(f"{rounds} faults, {harmed} did harm.")
     if harmed:
         raise typer.Exit(1)

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
 
     exchange_port: int = Field(8700, ge=1024, le=LAST_PORT, description="First port tried for the local exchange.")
 
+    dashboard_port: int = Field(8050, ge=1024, le=LAST_PORT, description="First port tried for the dashboard's page.")
+
     kafka_heap_mb: int = Field(384, ge=256, description="Java heap of the broker.")
     spark_memory_mb: int = Field(768, ge=512, description="Java heap of the Spark driver.")
     spark_cores: int = Field(2, ge=1, description="Task slots of local Spark; also the shuffle partitions.")

@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,11 @@ EXCHANGE_STOP_SECONDS = 15
 JUPYTER_OVERRIDES = {
     # The lab works offline, and the first thing to see is not a question about news.
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
+JUPYTER_PAGE = {
+    # dash brings an extension that JupyterLab would offer to build, in a dialog at each start (plotly/dash#2580).
+    "buildCheck": False,
+    "buildAvailable": False,
 }
 PRODUCER_KINDS = {"crypto": "crypto", "stock": "stocks"}
 """Asset name → argument of `lab produce`."""
@@ -568,6 +573,15 @@ def _running_address() -> str:
         raise LabError("JupyterLab is just being started or stopped.", "Try again in some seconds.") from None
 
 
+def write_jupyter_config(folder: Path, overrides: Mapping[str, Any]) -> None:
+    """Let a JupyterLab whose configuration is in `folder` begin without questions, with these settings."""
+    files = {"default_setting_overrides.json": overrides, "page_config.json": JUPYTER_PAGE}
+    for name, content in files.items():
+        path = folder / "labconfig" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+
+
 def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
     """Start JupyterLab on loopback, its files below `.lab`; the process and the address to open.
 
@@ -585,9 +599,7 @@ def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
         "IPYTHONDIR": str(folder / "ipython"),
         "npm_config_cache": str(folder / "npm"),  # jupyter-lsp asks npm, which would log into the home folder
     }
-    overrides = folder / "config" / "labconfig" / "default_setting_overrides.json"
-    overrides.parent.mkdir(parents=True, exist_ok=True)
-    overrides.write_text(json.dumps(JUPYTER_OVERRIDES))
+    write_jupyter_config(folder / "config", JUPYTER_OVERRIDES)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--port-retries=0"]
     command += [f"--ServerApp.ip={processes.HOST}", f"--ServerApp.root_dir={ROOT}", "--allow-root"]
     log = settings().logs_dir / "jupyter.log"

@@ -1,6 +1,5 @@
 """JupyterLab on a free port and a headless Chromium, as a student's browser."""
 
-import json
 import os
 import secrets
 import shutil
@@ -15,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from lab_utils.start import JUPYTER_OVERRIDES
+from lab_utils.start import JUPYTER_OVERRIDES, write_jupyter_config
 from lab_utils.waiting import wait_until
 from tests.servers.conftest import Lab, session_lab
 
@@ -48,9 +47,7 @@ def jupyter(session_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Itera
     home = tmp_path_factory.mktemp("jupyter")
     folder = home / "notebooks"
     folder.mkdir()
-    overrides = home / "config" / "labconfig" / "default_setting_overrides.json"
-    overrides.parent.mkdir(parents=True)
-    overrides.write_text(json.dumps(OVERRIDES))
+    write_jupyter_config(home / "config", OVERRIDES)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

@@ -48,6 +48,16 @@ def tracebacks(page: Page) -> list[str]:
     return page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
 
 
+def test_jupyterlab_opens_without_a_question(page: Page, jupyter: Jupyter) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    page.goto(jupyter.address("").replace("/doc/tree/", "/lab"))
+    page.get_by_role("tab", name="Launcher").wait_for()
+    page.wait_for_load_state("networkidle")
+    assert not [path for path in asked if path.endswith("/lab/api/build")], "JupyterLab asks whether it is to be built"
+    assert page.locator(".jp-Dialog").count() == 0
+
+
 @pytest.mark.parametrize("name", DECLARED)
 def test_untouched_exercises_run_through_and_are_not_attempted(page: Page, jupyter: Jupyter, name: str) -> None:
     asked: set[str] = set()

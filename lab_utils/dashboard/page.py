@@ -1,0 +1,143 @@
+"""The market chart as a web page, `lab dashboard`: a process of its own, on loopback, without the network."""
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import dash
+from dash import Input, Output, State, dcc, html
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from lab_utils.dashboard import market
+from lab_utils.dashboard.market import RANGES, Market, Pair
+from lab_utils.dashboard.source import Source
+from lab_utils.errors import LabError
+from lab_utils.servers import processes
+from lab_utils.settings import settings
+from lab_utils.signals import Stop
+
+NAME = "dashboard"
+TICK_MS = 1000
+STYLE = """
+:root { color-scheme: light dark; --soft: #8a8f98; }
+body { font-family: system-ui, sans-serif; margin: 0 auto; padding: 0.5rem 1.5rem; max-width: 1200px; }
+h1 { font-size: 1.2rem; }
+#choices { display: flex; flex-wrap: wrap; gap: 0.5rem 1.5rem; align-items: center; }
+#choices label { margin-right: 0.8rem; }
+#choices * { color: CanvasText !important; }
+#words { min-height: 1.5em; margin: 0.6rem 0 0; }
+#words.trouble { color: #c5221f; font-weight: 600; }
+"""
+PAGE = f"""<!DOCTYPE html>
+<html lang="en"><head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}<style>{STYLE}</style></head>
+<body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer></body></html>
+"""
+
+
+def make_page(source: Source, prefix: str = "/") -> dash.Dash:
+    """The page, asked for at `prefix` (as behind a proxy that serves it at another path)."""
+    page = dash.Dash(
+        "lab_dashboard",
+        title="Market Stream Lab",
+        update_title="",
+        index_string=PAGE,
+        serve_locally=True,
+        requests_pathname_prefix=prefix,
+        routes_pathname_prefix="/",
+        add_log_handler=False,
+    )
+    page.layout = html.Div(
+        [
+            html.H1("Market Stream Lab"),
+            html.Div(
+                [
+                    dcc.RadioItems(id="pair", inline=True),
+                    dcc.RadioItems([each.says for each in RANGES], RANGES[1].says, id="range", inline=True),
+                ],
+                id="choices",
+            ),
+            html.P(id="words"),
+            dcc.Graph(id="chart", figure=market.skeleton(), config={"displaylogo": False, "responsive": True}),
+            dcc.Interval(id="tick", interval=TICK_MS),
+        ]
+    )
+    _add_callback(page, source)
+    return page
+
+
+def _add_callback(page: dash.Dash, source: Source) -> None:
+    # Made once and filled for each look: making it takes four fifths of the time.
+    chart, is_mine = market.skeleton(), threading.Lock()
+
+    def drawn(found: Market) -> dict[str, Any]:
+        with is_mine:
+            market.fill(chart, found)
+            return dict(chart.to_dict())
+
+    @page.callback(
+        [Output("chart", "figure"), Output("words", "children"), Output("words", "className")],
+        [Output("pair", "options"), Output("pair", "value")],
+        Input("tick", "n_intervals"),
+        Input("pair", "value"),
+        Input("range", "value"),
+        State("pair", "options"),
+    )
+    def look(_ticks: int | None, chosen: str | None, says: str, options: list[dict[str, str]] | None) -> list[Any]:
+        wanted = next(each for each in RANGES if each.says == says)
+        try:
+            known = source.read(market.pairs)
+            if not known:
+                return [dash.no_update, "No candles yet. They come with: lab start", "", dash.no_update, None]
+            names = [{"label": str(pair), "value": _name(pair)} for pair in known]
+            pair = next((pair for pair in known if _name(pair) == chosen), None) or _first(known)
+            found = source.read(lambda connection: market.snapshot(connection, pair, wanted))
+        except LabError as error:
+            return [dash.no_update, f"{error.what} {error.repair}", "trouble", dash.no_update, dash.no_update]
+        # Options that are the same again would be drawn again, under the reader's pointer.
+        offered = dash.no_update if names == options else names
+        value = dash.no_update if _name(pair) == chosen else _name(pair)
+        return [drawn(found), found.words(datetime.now(UTC)), "", offered, value]
+
+
+def _name(pair: Pair) -> str:
+    return json.dumps([pair.asset_class, pair.symbol, pair.currency])
+
+
+def _first(known: list[Pair]) -> Pair:
+    return market.choose(known, "BTC") or known[0]
+
+
+class _Silent(WSGIRequestHandler):
+    def log_request(self, *_arguments: object) -> None:
+        """One line a second is no news."""
+
+
+def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None]) -> None:
+    """Serve the page until `stop` is set.
+
+    Args:
+        stop: set by Ctrl-C.
+        port: the first one tried; the setting's, where it is None.
+        prefix: see `make_page`.
+        say: told the address.
+
+    Raises:
+        LabError: a dashboard of this checkout runs already.
+    """
+    with processes.lock(NAME) as is_ours:
+        if not is_ours:
+            raise LabError("A dashboard of this checkout runs already.", "Stop it with Ctrl-C there.")
+        source = Source()
+        page = make_page(source, prefix)
+        chosen = processes.choose_port(NAME, port or settings().dashboard_port)
+        server = make_server(processes.HOST, chosen, page.server, threaded=True, request_handler=_Silent)
+        say(f"http://{processes.HOST}:{chosen}/")
+        server.timeout = 0.5
+        try:
+            while not stop.is_set():
+                server.handle_request()
+        finally:
+            server.server_close()
+            source.close()

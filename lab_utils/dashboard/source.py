@@ -1,0 +1,41 @@
+"""Snapshots for hosts that go on for hours: the database may be away meanwhile, and come back on another port."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from lab_utils import db_utils
+from lab_utils.errors import LabError
+
+T = TypeVar("T")
+
+
+class Source:
+    """The database as the dashboards see it: read-only, with connections that are kept open."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def read(self, question: Callable[[Connection], T]) -> T:
+        """What the database answers.
+
+        Raises:
+            LabError: it is away; asking again later connects anew.
+        """
+        try:
+            if self._engine is None:
+                self._engine = db_utils.engine("lab_reader")
+            with self._engine.connect() as connection:
+                return question(connection)
+        except SQLAlchemyError as error:
+            self.close()
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise LabError(f"The database does not answer: {reason}", "See `lab status`, then run: lab up") from None
+
+    def close(self) -> None:
+        """Close the connections; the next question opens others."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
