@@ -4,6 +4,7 @@ import os
 import sys
 from typing import Any
 
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from lab_utils.errors import LabError
@@ -12,6 +13,10 @@ from lab_utils.servers.jars import class_path, missing_jars, spark_jars
 from lab_utils.servers.java import find_java
 from lab_utils.servers.processes import HOST, LOG_SETTINGS
 from lab_utils.settings import settings
+
+ERROR_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+"""What PySpark prints, beside the exception that it raises, when a value in a query cannot be used: the whole stack of
+Java as one line of twenty thousand characters. The exception says it as well."""
 
 
 def get_spark(app_name: str = "market-stream-lab", **conf: Any) -> SparkSession:
@@ -67,6 +72,8 @@ def get_spark(app_name: str = "market-stream-lab", **conf: Any) -> SparkSession:
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     _check_connector(spark)
+    for name in ERROR_LOGGERS:
+        PySparkLogger.getLogger(name).setLevel("CRITICAL")
     return spark
 
 
