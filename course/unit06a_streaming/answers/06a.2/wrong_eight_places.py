@@ -1,0 +1,14 @@
+# outcome: FAIL
+# stage: price
+# message: the `price` is 0.00000001
+def parse_ticks(records):
+    schema = "symbol string, price decimal(20,8), size decimal(38,18), event_time string"
+    tick = F.from_json(F.col("value").cast("string"), schema)
+    return records.select("partition", "offset", tick.alias("tick")).select(
+        "partition",
+        "offset",
+        "tick.symbol",
+        "tick.price",
+        "tick.size",
+        F.col("tick.event_time").try_cast("timestamp").alias("event_time"),
+    )

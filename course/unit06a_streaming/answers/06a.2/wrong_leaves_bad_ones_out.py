@@ -1,0 +1,18 @@
+# outcome: FAIL
+# stage: which rows
+# message: and none for partition
+def parse_ticks(records):
+    schema = "symbol string, price decimal(38,18), size decimal(38,18), event_time string"
+    tick = F.from_json(F.col("value").cast("string"), schema)
+    return (
+        records.select("partition", "offset", tick.alias("tick"))
+        .where("tick.symbol IS NOT NULL")
+        .select(
+            "partition",
+            "offset",
+            "tick.symbol",
+            "tick.price",
+            "tick.size",
+            F.col("tick.event_time").try_cast("timestamp").alias("event_time"),
+        )
+    )

@@ -1,0 +1,19 @@
+# outcome: FAIL
+# stage: each record once
+# message: is in neither of both
+def split_valid(ticks):
+    reason = F.coalesce(
+        F.when(F.col("corrupt").isNotNull(), "corrupt"),
+        F.when(F.col("symbol").isNull() | (F.col("symbol") == ""), "no symbol"),
+        F.when(F.col("price").isNull() | (F.col("price") <= 0), "no price above zero"),
+        F.when(F.col("size") < 0, "size below zero"),
+        F.when(F.col("event_time").isNull(), "no event_time"),
+    )
+    good = (
+        F.col("corrupt").isNull()
+        & (F.col("symbol") != "")
+        & (F.col("price") > 0)
+        & ((F.col("size") >= 0) | F.col("size").isNull())
+        & F.col("event_time").isNotNull()
+    )
+    return ticks.where(good), ticks.where(~good).withColumn("reason", reason)

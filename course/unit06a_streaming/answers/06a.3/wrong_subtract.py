@@ -1,0 +1,13 @@
+# outcome: ERROR
+# stage: works on a stream
+# message: Except
+def split_valid(ticks):
+    reason = F.coalesce(
+        F.when(F.col("corrupt").isNotNull(), "corrupt"),
+        F.when(F.col("symbol").isNull() | (F.col("symbol") == ""), "no symbol"),
+        F.when(F.col("price").isNull() | (F.col("price") <= 0), "no price above zero"),
+        F.when(F.col("size") < 0, "size below zero"),
+        F.when(F.col("event_time").isNull(), "no event_time"),
+    )
+    valid = ticks.where(reason.isNull())
+    return valid, ticks.subtract(valid).withColumn("reason", reason)

@@ -1,0 +1,19 @@
+# outcome: ERROR
+# stage: returns
+# message: checkpointLocation must be specified
+def bring_new(spark, servers, topic, folder):
+    records = (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", servers)
+        .option("subscribe", topic)
+        .option("startingOffsets", "earliest")
+        .load()
+    )
+    query = (
+        records.select("partition", "offset", F.col("value").cast("string").alias("text"))
+        .writeStream.format("parquet")
+        .option("path", str(folder / "rows"))
+        .trigger(availableNow=True)
+        .start()
+    )
+    query.awaitTermination()

@@ -1,0 +1,19 @@
+# outcome: FAIL
+# stage: has ended
+# message: a query of it was still running
+def bring_new(spark, servers, topic, folder):
+    records = (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", servers)
+        .option("subscribe", topic)
+        .option("startingOffsets", "earliest")
+        .load()
+    )
+    query = (
+        records.select("partition", "offset", F.col("value").cast("string").alias("text"))
+        .writeStream.format("parquet")
+        .option("path", str(folder / "rows"))
+        .option("checkpointLocation", str(folder / "checkpoint"))
+        .start()
+    )
+    query.awaitTermination(3)

@@ -1,0 +1,12 @@
+# outcome: FAIL
+# stage: a new partition
+# message: your keys are
+def rows_behind(report):
+    behind = {}
+    for source in report["sources"]:
+        for topic, latest in source["latestOffset"].items():
+            done = source["endOffset"].get(topic, {})
+            behind[topic] = {
+                int(partition): end - done.get(partition, 0) for partition, end in latest.items() if partition in done
+            }
+    return behind
