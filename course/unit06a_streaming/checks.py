@@ -103,7 +103,7 @@ def check_read_from(trial: Trial, read_from: Callable[..., Any]) -> None:
         rows = _rows(trial, frame, READ_COLUMNS, given)
         found = _by_place(trial, rows, {place for place in records if place[1] >= start[place[0]]}, given)
         trial.stage("text")
-        for place, row in found.items():
+        for place, row in sorted(found.items()):
             for name, right in (("key", records[place].key), ("value", records[place].value)):
                 text = None if right is None else right.decode()
                 assert row[name] == text, f"{given}: at {_place(place)} the `{name}` is {short(row[name])}."
@@ -505,7 +505,7 @@ def _bring(
     assert not missing, (
         f"After {given} {len(found)} of {len(there)} records are in the files; {_place(missing[0])} is not."
     )
-    for place, text in found.items():
+    for place, text in sorted(found.items()):
         assert text == there[place], f"After {given} the `text` at {_place(place)} is {short(text)}."
 
 

@@ -107,7 +107,7 @@ records.printSchema()
 # Work begins when you ask for rows, or for their number: with an **action** such as `count()`, `collect()` or `toPandas()`. This is called **lazy**, and
 # has a side you will meet soon: a mistake in the plan shows where the rows are fetched, not where you wrote it.
 #
-# The columns are what you know about a record: `key` and `value` are bytes, and its place is `partition` and `offset`.
+# The columns are what you know about a record: `key` and `value` are bytes, its place is `partition` and `offset`, and `timestamp` is when it was sent.
 # `toPandas()` fetches the rows. Limit them first: it brings all of them to Python.
 
 # %% tags=["deterministic"]
@@ -120,7 +120,7 @@ records.select(
 
 # %% [markdown]
 # `F.col("key")` is not a key but again a plan, "the column key"; `.cast("string")` is "the same as text". The functions in `F` are those of SQL.
-# What you can say in Python you can say in SQL, and both become the same plan:
+# What you can say in Python you can say in SQL, and both become the same plan. `{records}` stands for the DataFrame that is passed by this name:
 
 # %% tags=["deterministic"]
 spark.sql(
@@ -172,7 +172,8 @@ for type_name in ("double", "string", "decimal(20,8)", "decimal(38,18)"):
 # - `string` is the surprise: Spark reads a JSON number as a double first, and then makes text of it. The digits are lost on the way. Text that stands in quotes in the JSON is kept as it is.
 # - `decimal(20,8)` **rounds**, without a word.
 #
-# And which type for a time? Let `from_json` make a `timestamp`, and a sender who writes milliseconds since 1970 in place of text:
+# And which type for a time? Here is the text that we expect, and a sender who writes milliseconds since 1970 instead. `from_json` makes a `timestamp` of
+# each, and a text (`.t` takes the field `t` out of the struct):
 
 # %% tags=["deterministic"]
 times = spark.createDataFrame([('{"t": "2026-11-02T14:30:00.120Z"}',), ('{"t": 1793629800120}',)], "text string")
@@ -278,7 +279,7 @@ seen.toPandas()
 #
 # So there are three things to look at, and each catches what the others let pass: the struct, the column `corrupt`, and the fields that you cannot do without. The size is none of these: `size-null` is a sound tick.
 #
-# The type matters too. With `size int`, the trade of 0.0125 coins becomes `NULL`:
+# The type matters too. With `size int`, the trade of 0.0125 coins becomes `NULL`. (`spark.range(1)` is a DataFrame with one row, and `F.lit` a value that is the same in each row.)
 
 # %% tags=["deterministic"]
 one = '{"symbol": "BTC", "size": 0.0125}'
@@ -507,6 +508,15 @@ print("commits/1:", (checkpoint / "commits" / "1").read_text().splitlines()[-1])
 # - `commits/1` says that batch 1 is done, and is written **after** the work.
 # - `sources/0` says where the first query began.
 #
+# Seen as a picture:
+
+# %%
+from lab_utils.teaching.pictures import checkpoint_bars
+
+checkpoint_bars(checkpoint)
+
+# %% [markdown]
+#
 # A batch with a plan and no commit was interrupted: the next start does it again, **with the same offsets**. So no record is left out, and what is written may be written twice. Whether that makes
 # double rows depends on the sink. The one for files keeps book, and does not double. What a database does, you will see in unit 06b.
 #
@@ -519,7 +529,7 @@ print("commits/1:", (checkpoint / "commits" / "1").read_text().splitlines()[-1])
 # %% [markdown]
 # ### The trap of this unit, second half
 #
-# One sender writes `"abc"` for a price. Our colleague uses a plain `cast`; we let his query read all that there is, then that record and one good one behind it.
+# One sender writes `"abc"` for a price. A colleague takes the price out of the text with `get_json_object`, and uses a plain `cast`. We let this query read all that there is; then come that record, and sixty good ones behind it.
 
 # %% tags=["deterministic"]
 from pyspark.errors import StreamingQueryException
@@ -529,7 +539,7 @@ careless = stream.select("partition", "offset", text_of_price.cast("decimal(38,1
 careful = stream.select("partition", "offset", text_of_price.try_cast("decimal(38,18)").alias("price"))
 
 report(run_once(careless, "poisoned", "prices"), "prices")
-send([messages["price-text"]["value"].encode(), recorded[700]])
+send([messages["price-text"]["value"].encode(), *recorded[700:760]])
 
 for start in ("first", "second", "third"):
     try:
@@ -540,9 +550,13 @@ print("planned:", max((folder / "poisoned" / "offsets").glob("[0-9]*")).name, en
 print("done:", max((folder / "poisoned" / "commits").glob("[0-9]*")).name)
 
 # %% [markdown]
-# The query ends, and ends again at **every** restart: batch 1 is planned, must be done with the same offsets, and cannot be. Whoever restarts it by a script restarts it forever. The good tick behind the bad one does not come through,
-# nor do all that follow. This is called a **poison record**.
-#
+# The query ends, and ends again at **every** restart: batch 1 is planned, must be done with the same offsets, and cannot be. Whoever restarts it by a script restarts it forever. The sixty good ticks do not come through,
+# nor do all that follow. This is called a **poison record**. In the picture, what is stuck is hatched:
+
+# %%
+checkpoint_bars(folder / "poisoned")
+
+# %% [markdown]
 # The cure is in the code. With `try_cast`, **on the same checkpoint**, it goes on where it stood:
 
 # %% tags=["deterministic"]

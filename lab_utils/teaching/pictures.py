@@ -1,8 +1,10 @@
-"""Pictures drawn from what the servers say now: partitions as bars, and the map of the pipeline."""
+"""Pictures drawn from what is there now: partitions and checkpoints as bars, and the map of the pipeline."""
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -83,6 +85,55 @@ def draw_partitions(topic: str, partitions: int, records: Sequence[Seen], commit
     names = [f"partition {number}" for number in range(partitions)]
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], range=[-0.5, partitions - 0.5])
     return figure
+
+
+def checkpoint_bars(checkpoint: Path) -> Any:
+    """What the checkpoint of a query on Kafka says: one bar a partition, one block a batch; hatched where none was done.
+
+    Args:
+        checkpoint: the folder of a query that has made fewer than a hundred batches; Spark removes older files.
+
+    Raises:
+        LabError: it holds no batch.
+    """
+    planned = sorted(int(file.name) for file in (checkpoint / "offsets").glob("[0-9]*"))
+    if not planned:
+        raise LabError(f"{checkpoint} holds no batch.", "Run the cells above, which start a query.")
+    begin = _offsets_in(checkpoint / "sources" / "0" / "0")
+    parts = list(begin | _offsets_in(checkpoint / "offsets" / str(planned[-1])))  # a topic may have got more
+    figure = _figure(150 + 45 * len(parts), f"{checkpoint.name}: the offsets of each batch")
+    for number in planned:
+        end = _offsets_in(checkpoint / "offsets" / str(number))
+        is_done = (checkpoint / "commits" / str(number)).exists()
+        figure.add_bar(
+            name=f"batch {number}: {'done' if is_done else 'planned, not done'}",
+            orientation="h",
+            x=[end.get(part, 0) - begin.get(part, 0) for part in parts],
+            base=[begin.get(part, 0) for part in parts],
+            y=parts,
+            marker={
+                "color": COLOURS[number % len(COLOURS)] if is_done else RED,
+                "pattern": {"shape": "" if is_done else "/", "solidity": 0.3},
+                "line": {"width": 0.5, "color": "#8886"},
+            },
+            hovertext=[f"from offset {begin.get(part, 0)} up to {end.get(part, 0)}" for part in parts],
+            hoverinfo="text+name",
+        )
+        begin = end
+    figure.update_layout(barmode="overlay", showlegend=True)
+    figure.update_xaxes(title="offset", rangemode="tozero", gridcolor="rgba(138,143,152,0.25)")
+    figure.update_yaxes(categoryorder="array", categoryarray=parts[::-1])
+    return figure
+
+
+def _offsets_in(file: Path) -> dict[str, int]:
+    """`topic, partition n` → offset, from the last line of a file of a checkpoint."""
+    topics = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+    return {
+        f"{topic}, partition {partition}": offset
+        for topic, offsets in sorted(topics.items())
+        for partition, offset in sorted(offsets.items(), key=lambda pair: int(pair[0]))
+    }
 
 
 def _word(raw: bytes | None) -> str:
