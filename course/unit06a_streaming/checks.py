@@ -640,3 +640,62 @@ def check_rows_behind(trial: Trial, rows_behind: Callable[..., Any]) -> None:
                 assert same_number(mine[partition], count), (
                     f"With {offsets}, you say that {short(mine[partition])} records of {topic}, partition {partition}, are still to be read."
                 )
+
+
+STUCK_CASES: list[tuple[str, str, Sequence[int], Sequence[int], int | None]] = [
+    ("all done", "three batches, all done", range(3), range(3), None),
+    ("the newest is not done", "four batches, the last one not done", range(4), range(3), 3),
+    ("more than ten batches", "twelve batches, the last one not done", range(12), range(11), 11),
+    ("more than ten batches", "eleven batches, all done", range(11), range(11), None),
+    ("the first batch", "one batch, not done", [0], [], 0),
+    ("the first batch", "one batch, done", [0], [0], None),
+    (
+        "old files are gone",
+        "the files of the batches 998 to 1001, the last one not done",
+        range(998, 1002),
+        range(998, 1001),
+        1001,
+    ),
+    ("old files are gone", "the files of the batches 998 to 1001, all done", range(998, 1002), range(998, 1002), None),
+    ("no batch yet", "a query that has made no batch", [], [], None),
+]
+
+
+@exercise(
+    "06a.6",
+    "Which batch is stuck?",
+    seconds=10,
+    hints=[
+        "`offsets` holds a file for each batch that was planned, `commits` one for each that was done. Only the newest one can be stuck: Spark plans none before the one before it is done.",
+        '`(checkpoint / "offsets").glob("[0-9]*")` gives the files whose names begin with a digit, and none when there is no such folder. Is "9" the newest, or "10"?',
+        '    planned = [int(file.name) for file in (checkpoint / "offsets").glob("[0-9]*")]\n    if not planned:\n        return …\n'
+        '    newest = …\n    return … if (checkpoint / "commits" / …).exists() else …',
+    ],
+)
+def check_stuck_batch(trial: Trial, stuck_batch: Callable[..., Any]) -> None:
+    trial.is_callable(stuck_batch, "stuck_batch")
+    for stage, words, planned, done, right in STUCK_CASES:
+        folder = trial.folder()
+        _write_checkpoint(folder, planned, done)
+        trial.stage("runs")
+        found = trial.call(stuck_batch, folder, given=f"the checkpoint of {words}")
+        trial.stage(stage)
+        is_right = found is None if right is None else same_number(found, right)
+        assert is_right, f"The checkpoint is that of {words}. You say {short(found)}."
+
+
+def _write_checkpoint(folder: Path, planned: Sequence[int], done: Sequence[int]) -> None:
+    """The files of a checkpoint as Spark 4.2 leaves them; those of a batch that was not done as a crash does."""
+    (folder / "metadata").write_text('{"id":"7f986348-a3e6-4a1e-8a15-3851e60bd9df"}', encoding="utf-8")
+    (folder / ".metadata.crc").touch()
+    for kind, numbers, text in (
+        ("offsets", planned, '{"ticks":{"0":60}}'),
+        ("commits", done, '{"nextBatchWatermarkMs":0}'),
+    ):
+        if planned:
+            (folder / kind).mkdir()
+        for number in numbers:
+            (folder / kind / str(number)).write_text(f"v1\n{text}", encoding="utf-8")
+            (folder / kind / f".{number}.crc").touch()
+    if done and len(done) < len(planned):
+        (folder / "commits" / f".{planned[-1]}.5f74488c.tmp").touch()

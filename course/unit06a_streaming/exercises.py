@@ -3,7 +3,7 @@
 # %% [markdown]
 # # 06a Writing the streaming query: exercises
 #
-# Five functions, from easy to hard. Write each in the place of the `...`, run its cell and the cell with the check below it.
+# Six functions. Write each in the place of the `...`, run its cell and the cell with the check below it.
 #
 # The check tries your function on records that you have not seen: broken ones, missing ones, tiny prices. How it is written does not matter:
 # with DataFrames, or with `spark.sql("SELECT … FROM {records}", records=records)`. A DataFrame may have its columns in any order, and others beside
@@ -211,6 +211,38 @@ def rows_behind(report: dict[str, Any]) -> dict[str, dict[int, int]]:
 
 # %%
 check("06a.5", rows_behind)
+
+# %% [markdown]
+# ## 06a.6 Which batch is stuck?
+#
+# A query has ended, and nobody knows why. `stuck_batch` looks into its checkpoint: it returns the number of the batch that was planned and not done, or `None` when there is none. The query may
+# have made a thousand batches, of which Spark keeps the files of the last hundred; or none at all, and then there may be no more than the file `metadata`. Beside a file there is its checksum, such as `.12.crc`, and a crash may have
+# left a file that was being written, such as `.12.5f7448.tmp`.
+
+
+# %%
+### BEGIN SOLUTION 06a.6
+def stuck_batch(checkpoint: Path) -> int | None:
+    """The number of the batch that was planned and not done."""
+    planned = [int(file.name) for file in (checkpoint / "offsets").glob("[0-9]*")]
+    if not planned:
+        return None
+    newest = max(planned)
+    return None if (checkpoint / "commits" / str(newest)).exists() else newest
+
+
+### END SOLUTION
+### BEGIN STUB
+# def stuck_batch(checkpoint: Path) -> int | None:
+#     """The number of the batch that was planned and not done."""
+#     return ...
+### END STUB
+
+# %%
+check("06a.6", stuck_batch)
+
+# %% [markdown] tags=["solution"]
+# The names are numbers: as text, "9" comes behind "10". And batch 0 is a batch: `newest or None` would lose it.
 
 # %% [markdown]
 # ## How far am I?

@@ -631,8 +631,8 @@ figure.update_yaxes(title="milliseconds", **GRID)
 figure
 
 # %% [markdown]
-# The first batch is the slowest: Java compiles what it runs. From then on each one costs a tenth of a second or two, for 80 records as for a thousand. That is the price of
-# a batch, not of a record, and the reason why many small batches are slower than few large ones.
+# The first batch is the slowest: Java compiles what it runs. From then on each one costs a tenth of a second or two. Most of that is the price of
+# a batch and not of its 80 records, which is why many small batches are slower than few large ones.
 #
 # And how far behind was it?
 

@@ -1,0 +1,9 @@
+# outcome: FAIL
+# stage: all done
+# message: You say False
+def stuck_batch(checkpoint):
+    planned = [int(file.name) for file in (checkpoint / "offsets").glob("[0-9]*")]
+    if not planned:
+        return None
+    newest = max(planned)
+    return not (checkpoint / "commits" / str(newest)).exists()
