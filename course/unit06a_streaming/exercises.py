@@ -5,9 +5,9 @@
 #
 # Six functions. Write each in the place of the `...`, run its cell and the cell with the check below it.
 #
-# The check tries your function on records that you have not seen: broken ones, missing ones, tiny prices. How it is written does not matter:
-# with DataFrames, or with `spark.sql("SELECT … FROM {records}", records=records)`. A DataFrame may have its columns in any order, and others beside
-# those that the task names. When you are stuck, `hint("06a.1")`.
+# The check tries your function on records that you have not seen: broken ones, missing ones, tiny prices. How it is written does not
+# matter: with DataFrames, or with `spark.sql("SELECT … FROM {records}", records=records)`. A DataFrame may have its columns in any order,
+# and others beside those that the task names. When you are stuck, `hint("06a.1")`.
 #
 # The first cells start the servers and Spark, which takes ten seconds or so.
 
@@ -31,8 +31,8 @@ spark = get_spark()
 # %% [markdown]
 # ## 06a.1 Read from a place
 #
-# `read_from` reads a topic as a batch: from the places in `start`, which names every partition, up to where the topic ends now. The columns: `partition`, `offset`, and
-# `key` and `value` as text. A record may have no key.
+# `read_from` reads a topic as a batch: from the places in `start`, which names every partition, up to where the topic ends now. The
+# columns: `partition`, `offset`, and `key` and `value` as text. A record may have no key.
 
 
 # %%
@@ -60,13 +60,14 @@ def read_from(spark: SparkSession, servers: str, topic: str, start: dict[int, in
 check("06a.1", read_from)
 
 # %% [markdown] tags=["solution"]
-# `json.dumps` writes the numbers of the partitions as text, as JSON wants its names. To read everything and keep what is `>=` the place gives the same rows, and reads the whole topic for it.
+# `json.dumps` writes the numbers of the partitions as text, as JSON wants its names. To read everything and keep what is `>=` the place
+# gives the same rows, and reads the whole topic for it.
 
 # %% [markdown]
 # ## 06a.2 Parse
 #
-# `parse_ticks` turns records, with the columns that Kafka gives them, into ticks: one row a record, however broken it is. The columns: `partition`, `offset`, `symbol`,
-# `price`, `size`, `event_time`.
+# `parse_ticks` turns records, with the columns that Kafka gives them, into ticks: one row a record, however broken it is. The columns:
+# `partition`, `offset`, `symbol`, `price`, `size`, `event_time`.
 #
 # - `price` and `size` keep every digit, up to 18 behind the point. They come as JSON numbers or in quotes.
 # - `event_time` is a timestamp. The text is in ISO 8601 and in UTC; what is not such a text is no time.
@@ -102,13 +103,17 @@ check("06a.2", parse_ticks)
 # %% [markdown]
 # ## 06a.3 Valid or not
 #
-# `split_valid` is given parsed records, and returns two DataFrames: the valid ones and the rejected ones. **Each record is in exactly one of them.** It must work on a batch and on a stream.
+# `split_valid` is given parsed records, and returns two DataFrames: the valid ones and the rejected ones. **Each record is in exactly one
+# of them.** It must work on a batch and on a stream.
 #
-# The columns that you get: `partition`, `offset`, `value` (the bytes), `symbol`, `price`, `size`, `event_time`, and `corrupt`, in which `from_json` has left the text that it could not read wholly (else `NULL`).
+# The columns that you get: `partition`, `offset`, `value` (the bytes), `symbol`, `price`, `size`, `event_time`, and `corrupt`, in which
+# `from_json` has left the text that it could not read wholly (else `NULL`).
 #
-# A record is **valid** when it is not corrupt, has a symbol of at least one character, a price above zero, and an event time. A size may be missing; one that is there is not below zero.
+# A record is **valid** when it is not corrupt, has a symbol of at least one character, a price above zero, and an event time. A size may be
+# missing; one that is there is not below zero.
 #
-# The rejected ones have the columns `partition`, `offset`, `value` as it was, and `reason`: a text with the name of a column that is not as it should be, such as `no price`. The valid ones have `partition`, `offset`, `symbol`, `price`, `size` and `event_time`.
+# The rejected ones have the columns `partition`, `offset`, `value` as it was, and `reason`: a text with the name of a column that is not as
+# it should be, such as `no price`. The valid ones have `partition`, `offset`, `symbol`, `price`, `size` and `event_time`.
 
 
 # %%
@@ -138,15 +143,17 @@ def split_valid(ticks: DataFrame) -> tuple[DataFrame, DataFrame]:
 check("06a.3", split_valid)
 
 # %% [markdown] tags=["solution"]
-# `price <= 0` is `NULL` for a missing price, and `when` takes that for "no": hence the `isNull()` beside it. For the size it is just what is wanted.
+# `price <= 0` is `NULL` for a missing price, and `when` takes that for "no": hence the `isNull()` beside it. For the size it is just what
+# is wanted.
 
 # %% [markdown]
 # ## 06a.4 Go on where it stopped
 #
-# Each call of `bring_new` brings what is new in a topic into files, and returns when it has done so. The first call brings everything from the beginning; no later one brings a record again, or leaves one out.
-# When it returns, nothing of it runs any more.
+# Each call of `bring_new` brings what is new in a topic into files, and returns when it has done so. The first call brings everything from
+# the beginning; no later one brings a record again, or leaves one out. When it returns, nothing of it runs any more.
 #
-# The files are in the format Parquet, below `folder / "rows"`, with the columns `partition`, `offset` and `text` (the value as text). The checkpoint is in `folder / "checkpoint"`.
+# The files are in the format Parquet, below `folder / "rows"`, with the columns `partition`, `offset` and `text` (the value as text). The
+# checkpoint is in `folder / "checkpoint"`.
 
 
 # %%
@@ -184,10 +191,11 @@ check("06a.4", bring_new)
 # %% [markdown]
 # ## 06a.5 How far behind?
 #
-# `rows_behind` says for each topic and partition how many records were still to be read when a batch had ended, as `{topic: {partition: records}}`, the partition as a number. It is given a report as
-# `json.loads(query.lastProgress.json)` makes it.
+# `rows_behind` says for each topic and partition how many records were still to be read when a batch had ended, as `{topic: {partition:
+# records}}`, the partition as a number. It is given a report as `json.loads(query.lastProgress.json)` makes it.
 #
-# A query may read several topics, by one source or by several. A partition may be so new that the batch did not know it: then it stands in `latestOffset` alone, and all its records, counted from offset 0, are still to be read.
+# A query may read several topics, by one source or by several. A partition may be so new that the batch did not know it: then it stands in
+# `latestOffset` alone, and all its records, counted from offset 0, are still to be read.
 
 
 # %%
@@ -215,9 +223,10 @@ check("06a.5", rows_behind)
 # %% [markdown]
 # ## 06a.6 Which batch is stuck?
 #
-# A query has ended, and nobody knows why. `stuck_batch` looks into its checkpoint: it returns the number of the batch that was planned and not done, or `None` when there is none. The query may
-# have made a thousand batches, of which Spark keeps the files of the last hundred; or none at all, and then there may be no more than the file `metadata`. Beside a file there is its checksum, such as `.12.crc`, and a crash may have
-# left a file that was being written, such as `.12.5f7448.tmp`.
+# A query has ended, and nobody knows why. `stuck_batch` looks into its checkpoint: it returns the number of the batch that was planned and
+# not done, or `None` when there is none. The query may have made a thousand batches, of which Spark keeps the files of the last hundred; or
+# none at all, and then there may be no more than the file `metadata`. Beside a file there is its checksum, such as `.12.crc`, and a crash
+# may have left a file that was being written, such as `.12.5f7448.tmp`.
 
 
 # %%

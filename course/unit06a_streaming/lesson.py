@@ -3,12 +3,12 @@
 # %% [markdown]
 # # 06a Writing the streaming query
 #
-# **Goal.** You read a topic with Spark, first once and then as a stream with the same code. You know what each kind of broken record does to
-# a query, stop a query and see it go on where it stopped, and read from its own report how it is doing.
+# **Goal.** You read a topic with Spark, first once and then as a stream with the same code. You know what each kind of broken record does
+# to a query, stop a query and see it go on where it stopped, and read from its own report how it is doing.
 #
 # About 45 minutes. You need Python and units 01 and 02; you need not know Spark. Run each cell with Shift+Enter and read what it shows
-# before you go on. The first cell begins the lesson anew, and removes what an earlier run made. Nothing here can break the lab: `lab reset 06a` in a
-# terminal removes what this unit made, and puts a fresh copy of its exercises into `work/` (yours is kept beside it).
+# before you go on. The first cell begins the lesson anew, and removes what an earlier run made. Nothing here can break the lab: `lab reset
+# 06a` in a terminal removes what this unit made, and puts a fresh copy of its exercises into `work/` (yours is kept beside it).
 
 # %% [markdown]
 # ## Where we are
@@ -32,9 +32,9 @@ from lab_utils.teaching.pictures import pipeline_map
 pipeline_map(here="spark")
 
 # %% [markdown]
-# **Spark** is an engine for tables. You say which table you want, as SQL or in Python; it makes a plan, cuts the work into **tasks**, and runs
-# them side by side, on one machine or on hundreds. Its heart is a Java process. `pyspark` is a remote control for it: no row of yours passes through Python
-# unless you ask for it.
+# **Spark** is an engine for tables. You say which table you want, as SQL or in Python; it makes a plan, cuts the work into **tasks**, and
+# runs them side by side, on one machine or on hundreds. Its heart is a Java process. `pyspark` is a remote control for it: no row of yours
+# passes through Python unless you ask for it.
 #
 # A `SparkSession`, by custom named `spark`, is your connection to it. `get_spark()` is the lab's way to make one. It is
 # `SparkSession.builder.config(…).getOrCreate()` with settings that suit a notebook:
@@ -52,15 +52,17 @@ print("the connector for Kafka:      ", "spark-sql-kafka-0-10" in str(spark.conf
 # %% [markdown]
 # - `local[2]`: no cluster. All of it is one Java process on this machine, which works on two tasks at a time.
 # - Times are shown in **UTC**, whatever the clock of your machine says.
-# - `shuffle.partitions`: into how many parts rows are dealt out when they must be grouped. The default is 200, made for clusters; on a laptop it makes
-#   every step slow.
+# - `shuffle.partitions`: into how many parts rows are dealt out when they must be grouped. The default is 200, made for clusters; on a
+#   laptop it makes every step slow.
 # - `ansi.enabled`: section 5 is about it. It is on by default since Spark 4.
-# - The **connector**, a library by which Spark reads topics, must be there when the Java process starts. This is why each notebook begins with `get_spark()`.
+# - The **connector**, a library by which Spark reads topics, must be there when the Java process starts. This is why each notebook begins
+#   with `get_spark()`.
 
 # %% [markdown]
 # ## 1. A topic to read
 #
-# We put the first 600 ticks of the recorded hour into a topic with two partitions, keyed by their symbol. You know every line of this from unit 01.
+# We put the first 600 ticks of the recorded hour into a topic with two partitions, keyed by their symbol. You know every line of this from
+# units 01 and 02.
 
 # %% tags=["deterministic"]
 import gzip
@@ -103,12 +105,13 @@ records = spark.read.format("kafka").option("kafka.bootstrap.servers", servers).
 records.printSchema()
 
 # %% [markdown]
-# That took no time, for nothing was read. A `DataFrame` is not data but a **plan**: "what comes out of this topic". Spark looked only for the names and types of the columns.
-# Work begins when you ask for rows, or for their number: with an **action** such as `count()`, `collect()` or `toPandas()`. This is called **lazy**, and
-# has a side you will meet soon: a mistake in the plan shows where the rows are fetched, not where you wrote it.
+# That took no time, for nothing was read. A `DataFrame` is not data but a **plan**: "what comes out of this topic". Spark looked only for
+# the names and types of the columns. Work begins when you ask for rows, or for their number: with an **action** such as `count()`,
+# `collect()` or `toPandas()`. This is called **lazy**, and has a side you will meet soon: a mistake in the plan shows where the rows are
+# fetched, not where you wrote it.
 #
-# The columns are what you know about a record: `key` and `value` are bytes, its place is `partition` and `offset`, and `timestamp` is when it was sent.
-# `toPandas()` fetches the rows. Limit them first: it brings all of them to Python.
+# The columns are what you know about a record: `key` and `value` are bytes, its place is `partition` and `offset`, and `timestamp` is when
+# it was sent. `toPandas()` fetches the rows. Limit them first: it brings all of them to Python.
 
 # %% tags=["deterministic"]
 from pyspark.sql import functions as F
@@ -119,8 +122,9 @@ records.select(
 ).orderBy("partition", "offset").limit(3).toPandas()
 
 # %% [markdown]
-# `F.col("key")` is not a key but again a plan, "the column key"; `.cast("string")` is "the same as text". The functions in `F` are those of SQL.
-# What you can say in Python you can say in SQL, and both become the same plan. `{records}` stands for the DataFrame that is passed by this name:
+# `F.col("key")` is not a key but again a plan, "the column key"; `.cast("string")` is "the same as text". The functions in `F` are those of
+# SQL. What you can say in Python you can say in SQL, and both become the same plan. `{records}` stands for the DataFrame that is passed by
+# this name:
 
 # %% tags=["deterministic"]
 spark.sql(
@@ -134,8 +138,8 @@ spark.sql(
 ).toPandas()
 
 # %% [markdown]
-# A batch may also begin at a place of your choice. `startingOffsets` is a text in JSON: topic → partition → offset. It must name every partition of the topic; `-2`
-# stands for its beginning. `endingOffsets` sets the end in the same way.
+# A batch may also begin at a place of your choice. `startingOffsets` is a text in JSON: topic → partition → offset. It must name every
+# partition of the topic; `-2` stands for its beginning. `endingOffsets` sets the end in the same way.
 
 # %% tags=["deterministic"]
 places = json.dumps({TICKS: {"0": 230, "1": 355}})
@@ -152,10 +156,11 @@ print("from there on:", tail.count(), "records")
 # %% [markdown]
 # ## 3. From bytes to columns
 #
-# `from_json` takes a text and a **schema**: the names and types of the fields that you want. It gives a **struct**, one column with columns inside; `"tick.*"`
-# unpacks it. Fields that the schema does not name are left out.
+# `from_json` takes a text and a **schema**: the names and types of the fields that you want. It gives a **struct**, one column with columns
+# inside; `"tick.*"` unpacks it. Fields that the schema does not name are left out.
 #
-# Which type for a price? Here are two awkward prices, written as JSON numbers, read with four types. Guess first: which of the four keeps all digits of both?
+# Which type for a price? Here are two awkward prices, written as JSON numbers, read with four types. Guess first: which of the four keeps
+# all digits of both?
 
 # %% tags=["deterministic"]
 prices = spark.createDataFrame(
@@ -169,11 +174,12 @@ for type_name in ("double", "string", "decimal(20,8)", "decimal(38,18)"):
 # Only the last, `decimal(38,18)`: 38 digits, 18 of them behind the point. (`1.2345000000E-8` is the exact number, in another spelling.)
 #
 # - A `double` has some 16 digits. That is the float of unit 02, and it loses the same digits.
-# - `string` is the surprise: Spark reads a JSON number as a double first, and then makes text of it. The digits are lost on the way. Text that stands in quotes in the JSON is kept as it is.
+# - `string` is the surprise: Spark reads a JSON number as a double first, and then makes text of it. The digits are lost on the way. Text
+#   that stands in quotes in the JSON is kept as it is.
 # - `decimal(20,8)` **rounds**, without a word.
 #
-# And which type for a time? Here is the text that we expect, and a sender who writes milliseconds since 1970 instead. `from_json` makes a `timestamp` of
-# each, and a text (`.t` takes the field `t` out of the struct):
+# And which type for a time? Here is the text that we expect, and a sender who writes milliseconds since 1970 instead. `from_json` makes a
+# `timestamp` of each, and a text (`.t` takes the field `t` out of the struct):
 
 # %% tags=["deterministic"]
 times = spark.createDataFrame([('{"t": "2026-11-02T14:30:00.120Z"}',), ('{"t": 1793629800120}',)], "text string")
@@ -184,8 +190,9 @@ times.select(
 ).toPandas()
 
 # %% [markdown]
-# Spark takes the number for **seconds**, and lands in the year 58807. As text first it is what it should be: not a time that we know, hence `NULL`, which pandas shows as `NaT`. (`try_cast` comes in section 5.)
-# So **numbers as decimal, times as text**. Now the function that the rest of this lesson uses. DataFrame in, DataFrame out, and nothing else:
+# Spark takes the number for **seconds**, and lands in the year 58807. As text first it is what it should be: not a time that we know, hence
+# `NULL`, which pandas shows as `NaT`. (`try_cast` comes in section 5.) So **numbers as decimal, times as text**. Now the function that the
+# rest of this lesson uses. DataFrame in, DataFrame out, and nothing else:
 
 # %%
 from pyspark.sql import DataFrame
@@ -211,12 +218,14 @@ def parse(records: DataFrame) -> DataFrame:
 parse(records).drop("value").orderBy("partition", "offset").limit(4).toPandas()
 
 # %% [markdown]
-# The column `corrupt` is a place for the text of what `from_json` could not read. It is empty here, for these are good records. On to the others.
+# The column `corrupt` is a place for the text of what `from_json` could not read. It is empty here, for these are good records. On to the
+# others.
 
 # %% [markdown]
 # ## 4. A bad day
 #
-# `data_samples/awkward_messages.jsonl` holds messages that a topic gets on a bad day. We send fifteen of them, with the name of the case as the key.
+# `data_samples/awkward_messages.jsonl` holds messages that a topic gets on a bad day. We send fifteen of them, with the name of the case as
+# the key.
 
 # %%
 import base64
@@ -265,7 +274,8 @@ seen = bad_day.select(F.col("key").cast("string").alias("case"), tick.alias("tic
 seen.toPandas()
 
 # %% [markdown]
-# None. `from_json` works in a mode named `PERMISSIVE`: whatever it cannot read becomes `NULL` (pandas writes `None`). Look at the lines one by one:
+# None. `from_json` works in a mode named `PERMISSIVE`: whatever it cannot read becomes `NULL` (pandas writes `None`). Look at the lines one
+# by one:
 #
 # | case | what came of it |
 # |---|---|
@@ -277,9 +287,11 @@ seen.toPandas()
 # | `too-many-decimals` | rounded, here to zero, and **not** corrupt |
 # | `negative-price` | taken: to JSON it is a number like any other |
 #
-# So there are three things to look at, and each catches what the others let pass: the struct, the column `corrupt`, and the fields that you cannot do without. The size is none of these: `size-null` is a sound tick.
+# So there are three things to look at, and each catches what the others let pass: the struct, the column `corrupt`, and the fields that you
+# cannot do without. The size is none of these: `size-null` is a sound tick.
 #
-# The type matters too. With `size int`, the trade of 0.0125 coins becomes `NULL`. (`spark.range(1)` is a DataFrame with one row, and `F.lit` a value that is the same in each row.)
+# The type matters too. With `size int`, the trade of 0.0125 coins becomes `NULL`. (`spark.range(1)` is a DataFrame with one row, and
+# `F.lit` a value that is the same in each row.)
 
 # %% tags=["deterministic"]
 one = '{"symbol": "BTC", "size": 0.0125}'
@@ -297,13 +309,14 @@ parse(bad_day).select(
 ).toPandas()
 
 # %% [markdown]
-# Eight of fifteen records have vanished from the average, because `avg` skips `NULL`; of the seven that are left one has a negative price, and one a price that was rounded to zero. The result looks like any other number.
+# Eight of fifteen records have vanished from the average, because `avg` skips `NULL`; of the seven that are left one has a negative price,
+# and one a price that was rounded to zero. The result looks like any other number.
 
 # %% [markdown]
 # ## 5. ANSI mode: the opposite mistake
 #
-# `from_json` forgives everything. A plain `cast` forgives nothing. Since Spark 4 it works by the rules of standard SQL, **ANSI mode**: what cannot be done is an error.
-# For each of these there is a sister that gives `NULL`:
+# `from_json` forgives everything. A plain `cast` forgives nothing. Since Spark 4 it works by the rules of standard SQL, **ANSI mode**: what
+# cannot be done is an error. For each of these there is a sister that gives `NULL`:
 
 # %% tags=["deterministic"]
 from pyspark.errors import PySparkException
@@ -327,8 +340,9 @@ for strict, forgiving in [
     print(f"{strict:31}{attempt(strict):36}{forgiving:37}{attempt(forgiving)}")
 
 # %% [markdown]
-# In a report that runs once, the error is a good thing: somebody reads it and mends the data. In a query that runs for months one record of somebody else must not end it.
-# In a stream, therefore, always **`try_…`, and then look for the `NULL`**. What "ends it" means we shall see in section 9.
+# In a report that runs once, the error is a good thing: somebody reads it and mends the data. In a query that runs for months one record of
+# somebody else must not end it. In a stream, therefore, always **`try_…`, and then look for the `NULL`**. What "ends it" means we shall see
+# in section 9.
 
 # %% [markdown]
 # ## 6. Valid or not
@@ -343,11 +357,12 @@ print("good    ", ticks.where(good).count())
 print("not good", ticks.where(~good).count())
 
 # %% [markdown]
-# 5 and 2 are not 15. Where are the eight others? A comparison with `NULL` is neither true nor false but `NULL`, and so is its negation; `where` keeps
-# only what is **true**. A record without a price is in neither half. It is lost, without a word.
+# 5 and 2 are not 15. Where are the eight others? A comparison with `NULL` is neither true nor false but `NULL`, and so is its negation;
+# `where` keeps only what is **true**. A record without a price is in neither half. It is lost, without a word.
 #
-# The way out is a column that is never in doubt. `F.when` gives a text where its condition is true, and `NULL` otherwise; `F.coalesce` takes the first of its arguments that is not `NULL`. Together they
-# give the reason why a record is bad, and `isNull()` is always true or false:
+# The way out is a column that is never in doubt. `F.when` gives a text where its condition is true, and `NULL` otherwise; `F.coalesce`
+# takes the first of its arguments that is not `NULL`. Together they give the reason why a record is bad, and `isNull()` is always true or
+# false:
 
 # %% tags=["deterministic"]
 reason = F.coalesce(
@@ -363,15 +378,17 @@ print("valid", valid.count(), "and rejected", rejected.count())
 rejected.groupBy("reason").count().orderBy("reason").toPandas()
 
 # %% [markdown]
-# 5 and 10 are 15. The rejected ones go to a table of **dead letters**, as in unit 02: the raw bytes (that is what the column `value` was kept for), the place, and the reason.
+# 5 and 10 are 15. The rejected ones go to a table of **dead letters**, as in unit 02: the raw bytes (that is what the column `value` was
+# kept for), the place, and the reason.
 #
-# One of the five is `trailing-text`. To find it takes more than `from_json`; the lab does it in `lab_utils/streaming/transforms.py`, which judges each of the awkward messages as the plain
-# Python code does.
+# One of the five is `trailing-text`. To find it takes more than `from_json`; the lab does it in `lab_utils/streaming/transforms.py`, which
+# judges each of the awkward messages as the plain Python code does.
 
 # %% [markdown]
 # ## 7. The same, as a stream
 #
-# Until now the table ended where the topic ended. A **stream** is the table that goes on. Change `read` to `readStream`, and look for what else changes:
+# Until now the table ended where the topic ended. A **stream** is the table that goes on. Change `read` to `readStream`, and look for what
+# else changes:
 
 # %% tags=["deterministic"]
 stream = (
@@ -390,10 +407,12 @@ except PySparkException as error:
     print(str(error).split(";")[0])
 
 # %% [markdown]
-# - **`parse` is the same function.** It was written for a DataFrame, and a stream is one. So one can write and test a query on a batch, where each result is there at once.
-# - `startingOffsets`: a batch begins at the `earliest` record unless told otherwise, a stream at the **`latest`**. One that is started without this option sees nothing of what is there already.
-# - `count()` is refused: of something that does not end there is no number. A stream is not asked, it is **started**: with `writeStream`, which says where the rows go (the **sink**), and `start()`,
-#   which gives a **query** that runs in the background.
+# - **`parse` is the same function.** It was written for a DataFrame, and a stream is one. So one can write and test a query on a batch,
+#   where each result is there at once.
+# - `startingOffsets`: a batch begins at the `earliest` record unless told otherwise, a stream at the **`latest`**. One that is started
+#   without this option sees nothing of what is there already.
+# - `count()` is refused: of something that does not end there is no number. A stream is not asked, it is **started**: with `writeStream`,
+#   which says where the rows go (the **sink**), and `start()`, which gives a **query** that runs in the background.
 
 # %%
 query = stream_of_ticks.writeStream.format("memory").queryName("unit06a_rows").trigger(availableNow=True).start()
@@ -419,7 +438,8 @@ spark.table("unit06a_rows").orderBy("partition", "offset").limit(3).toPandas()
 # %% [markdown]
 # ## 8. Triggers
 #
-# Spark does not take records one by one but in **micro-batches**: it asks the broker where the topic ends now, reads up to there, writes the result, and asks again. The **trigger** says when.
+# Spark does not take records one by one but in **micro-batches**: it asks the broker where the topic ends now, reads up to there, writes
+# the result, and asks again. The **trigger** says when.
 #
 # | `trigger(…)` | when is the next batch? |
 # |---|---|
@@ -427,8 +447,8 @@ spark.table("unit06a_rows").orderBy("partition", "offset").limit(3).toPandas()
 # | `processingTime="2 seconds"` | every two seconds |
 # | `availableNow=True` | until all is read that was there at the start, then the query **ends by itself** |
 #
-# `availableNow` makes of a stream a job that runs now and then. It is also what a notebook wants. To see the other kind, start a query that stays. `processAllAvailable()` waits until it has read what is there; it is
-# for tests, a real query needs no one to wait for it.
+# `availableNow` makes of a stream a job that runs now and then. It is also what a notebook wants. To see the other kind, start a query that
+# stays. `processAllAvailable()` waits until it has read what is there; it is for tests, a real query needs no one to wait for it.
 
 # %% tags=["deterministic"]
 live = (
@@ -451,8 +471,10 @@ print("rows, after it was stopped:", spark.table("unit06a_live").count())
 # %% [markdown]
 # ## 9. Checkpoints
 #
-# A program that runs for months is stopped now and then, and sometimes it stops by itself. How does it know where to go on? You saw in unit 01 that a consumer commits its
-# offsets to the broker. Spark does not: it keeps them in a folder of its own, the **checkpoint**. We write the rows to files this time, for the table in memory would not survive.
+# A program that runs for months is stopped now and then, and sometimes it stops by itself. How does it know where to go on? You saw in unit
+# 01 that a consumer commits its offsets to the broker. Spark does not: it keeps them in a folder of its own, the **checkpoint**. We write
+# the rows to files this time, for the table in memory would not survive. They are in the format **Parquet**, which is made for tables: it
+# keeps the names and types of the columns.
 
 
 # %%
@@ -487,7 +509,8 @@ report(run_once(stream_of_ticks, "checkpoint", "rows"), "rows")
 report(run_once(stream_of_ticks, "checkpoint", "rows"), "rows")
 
 # %% [markdown]
-# Three queries, one after the other, each started from nothing. The first read all 640 records. The second read the 60 that came meanwhile, and nothing twice. The third found nothing to do. (The number it reports with no records is the batch that it *would* have made.)
+# Three queries, one after the other, each started from nothing. The first read all 640 records. The second read the 60 that came meanwhile,
+# and nothing twice. The third found nothing to do. (The number it reports with no records is the batch that it *would* have made.)
 #
 # What is in the folder?
 
@@ -505,7 +528,7 @@ print("commits/1:", (checkpoint / "commits" / "1").read_text().splitlines()[-1])
 # %% [markdown]
 # - `metadata` holds the **id of the query**. It stays when the query is started again.
 # - `offsets/1` is the plan of batch 1, written **before** the work: up to which offset it reads. It begins where batch 0 ended.
-# - `commits/1` says that batch 1 is done, and is written **after** the work.
+# - `commits/1` says that batch 1 is done, and is written **after** the work. (What a watermark is comes in unit 06b.)
 # - `sources/0` says where the first query began.
 #
 # Seen as a picture:
@@ -517,19 +540,23 @@ checkpoint_bars(checkpoint)
 
 # %% [markdown]
 #
-# A batch with a plan and no commit was interrupted: the next start does it again, **with the same offsets**. So no record is left out, and what is written may be written twice. Whether that makes
-# double rows depends on the sink. The one for files keeps book, and does not double. What a database does, you will see in unit 06b.
+# A batch with a plan and no commit was interrupted: the next start does it again, **with the same offsets**. So no record is left out, and
+# what is written may be written twice. Whether that makes double rows depends on the sink. The one for files keeps book, and does not
+# double. What a database does, you will see in unit 06b.
 #
 # Three rules follow:
 #
 # 1. **One checkpoint, one query.** Two queries in one folder break each other.
-# 2. **A new checkpoint is a new beginning**: the query starts at `startingOffsets` and reads everything again. For a checkpoint that is there, `startingOffsets` means nothing.
-# 3. **A checkpoint belongs to its topic.** When the topic is deleted and made anew, its offsets are those of something else. `lab reset` removes both together.
+# 2. **A new checkpoint is a new beginning**: the query starts at `startingOffsets` and reads everything again. For a checkpoint that is
+#    there, `startingOffsets` means nothing.
+# 3. **A checkpoint belongs to its topic.** When the topic is deleted and made anew, its offsets are those of something else. `lab reset`
+#    removes both together.
 
 # %% [markdown]
 # ### The trap of this unit, second half
 #
-# One sender writes `"abc"` for a price. A colleague takes the price out of the text with `get_json_object`, and uses a plain `cast`. We let this query read all that there is; then come that record, and sixty good ones behind it.
+# One sender writes `"abc"` for a price. A colleague takes the price out of the text with `get_json_object`, and uses a plain `cast`. We let
+# this query read all that there is; then come that record, and sixty good ones behind it.
 
 # %% tags=["deterministic"]
 from pyspark.errors import StreamingQueryException
@@ -550,8 +577,9 @@ print("planned:", max((folder / "poisoned" / "offsets").glob("[0-9]*")).name, en
 print("done:", max((folder / "poisoned" / "commits").glob("[0-9]*")).name)
 
 # %% [markdown]
-# The query ends, and ends again at **every** restart: batch 1 is planned, must be done with the same offsets, and cannot be. Whoever restarts it by a script restarts it forever. The sixty good ticks do not come through,
-# nor do all that follow. This is called a **poison record**. In the picture, what is stuck is hatched:
+# The query ends, and ends again at **every** restart: batch 1 is planned, must be done with the same offsets, and cannot be. Whoever
+# restarts it by a script restarts it forever. The sixty good ticks do not come through, nor do all that follow. This is called a **poison
+# record**. In the picture, what is stuck is hatched:
 
 # %%
 checkpoint_bars(folder / "poisoned")
@@ -570,7 +598,8 @@ print("without a price:", prices_of_all.where("price IS NULL").count())
 # %% [markdown]
 # ## 10. How is it doing?
 #
-# A query reports on each batch. `lastProgress` is the newest report, `recentProgress` the last hundred. To have something to look at, we read the topic again in slices: with `maxOffsetsPerTrigger` a batch takes so many records at most.
+# A query reports on each batch. `lastProgress` is the newest report, `recentProgress` the last hundred. To have something to look at, we
+# read the topic again in slices: with `maxOffsetsPerTrigger` a batch takes so many records at most.
 
 # %%
 slices = (
@@ -590,10 +619,13 @@ print(json.dumps(reports[1], indent=1))
 # %% [markdown]
 # What to read in it:
 #
-# - `numInputRows`: the records of this batch. `inputRowsPerSecond` is how fast they came, `processedRowsPerSecond` how fast it would go without a pause. When the first is larger for long, the query falls behind.
-# - `durationMs`: where the time went, in milliseconds. `latestOffset` asks the broker, `queryPlanning` makes the plan, `walCommit` writes the file in `offsets`, `addBatch` is the work itself, and `commitOffsets` writes the file in `commits`. `triggerExecution` is all of it.
-# - `sources`: for each topic and partition where the batch began (`startOffset`), where it ended (`endOffset`), and where the partition ended when Spark looked (`latestOffset`). The difference of the last two
-#   is the **lag** of unit 01. With `availableNow` Spark looks once, at the start.
+# - `numInputRows`: the records of this batch. `inputRowsPerSecond` is how fast they came, `processedRowsPerSecond` how fast it would go
+#   without a pause. When the first is larger for long, the query falls behind.
+# - `durationMs`: where the time went, in milliseconds. `latestOffset` asks the broker, `queryPlanning` makes the plan, `walCommit` writes
+#   the file in `offsets`, `addBatch` is the work itself, and `commitOffsets` writes the file in `commits`. `triggerExecution` is all of it.
+# - `sources`: for each topic and partition where the batch began (`startOffset`), where it ended (`endOffset`), and where the partition
+#   ended when Spark looked (`latestOffset`). The difference of the last two is the **lag** of unit 01. With `availableNow` Spark looks
+#   once, at the start.
 # - `stateOperators`: what the query must remember from batch to batch. Ours remembers nothing. Unit 06b has one that does.
 #
 # `progress.json` is this text. `query.lastProgress["sources"]` gives the same as Python objects, but there the offsets are texts.
@@ -631,8 +663,8 @@ figure.update_yaxes(title="milliseconds", **GRID)
 figure
 
 # %% [markdown]
-# The first batch is the slowest: Java compiles what it runs. From then on each one costs a tenth of a second or two. Most of that is the price of
-# a batch and not of its 80 records, which is why many small batches are slower than few large ones.
+# The first batch is the slowest: Java compiles what it runs. From then on each one costs a tenth of a second or two. Most of that is the
+# price of a batch and not of its 80 records, which is why many small batches are slower than few large ones.
 #
 # And how far behind was it?
 
@@ -651,7 +683,8 @@ figure.update_yaxes(title="records", rangemode="tozero", **GRID)
 figure
 
 # %% [markdown]
-# Spark shares out the 80 records by how much each partition has left, so that both come to their end together. A line that **rises** is the one to worry about: more comes in than goes out.
+# Spark shares out the 80 records by how much each partition has left, so that both come to their end together. A line that **rises** is the
+# one to worry about: more comes in than goes out.
 #
 # Clean up:
 
