@@ -52,6 +52,7 @@ class Schema:
         self.name = f"check_{int(time.time())}_{secrets.token_hex(4)}"
         self._open: list[Any] = []
         self._engines: list[Engine] = []
+        self._lent: list[Any] = []
         self._offsets: dict[tuple[str, int], Iterable[int]] = defaultdict(itertools.count)
         _drop_left_behind()
         make(self.name)
@@ -66,6 +67,23 @@ class Schema:
         event.listen(made, "connect", lambda connection, _record: self._open.append(connection))
         self._engines.append(made)
         return made
+
+    def connection(self) -> Any:
+        """A connection of the owner, for an answer that writes; names without a schema are those of this one."""
+        made = db_utils.connect("lab_owner")
+        self._lent.append(made)
+        self._open.append(made)
+        with made, made.cursor() as cursor:
+            cursor.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(self.name)))
+            cursor.execute("SET statement_timeout = %s", (STATEMENT_SECONDS * 1000,))
+        return made
+
+    def execute(self, statements: str) -> list[tuple[Any, ...]]:
+        """Do something in this schema, as the owner; the rows that it gave, if any."""
+        with db_utils.cursor("lab_owner") as cursor:
+            cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(self.name)))
+            cursor.execute(statements)
+            return list(cursor.fetchall()) if cursor.description else []
 
     def add_ticks(self, ticks: Sequence[Tick]) -> None:
         """Store ticks in this order of arrival; the ticks of a symbol lie in one partition, as with the lab's producers."""
@@ -101,6 +119,8 @@ class Schema:
                 connection.rollback()
         for engine in self._engines:
             engine.dispose()
+        for connection in self._lent:
+            connection.close()
         drop(self.name)
 
 
