@@ -120,7 +120,9 @@ def _shown(value: object) -> str:
 
 
 def _name(row: Row, key: Sequence[str]) -> str:
-    return ", ".join(_shown(row[column]) for column in key)
+    """What tells a row from others, in words."""
+    values = (row[column] for column in key)
+    return ", ".join(short(value).strip("'\"") if isinstance(value, str) else _shown(value) for value in values)
 
 
 def _compare(
@@ -472,6 +474,7 @@ def check_upsert(trial: Trial, upsert_candles: Callable[..., Any]) -> None:
 
     def write(rows: Sequence[Row], batch_id: int, what: str) -> str:
         given = f"upsert_candles(batch, {batch_id}, connection) with {what}"
+        trial.stage("writes the batch")
         trial.call(upsert_candles, _frame(trial, rows, CANDLE_FIELDS), batch_id, connection, given=given)
         _is_committed(trial, connection, given)
         return f"After {given} the table"
@@ -582,6 +585,7 @@ def check_add_once(trial: Trial, add_once: Callable[..., Any]) -> None:
         return f"add_once(batch, {batch_id}, query_id, connection) with {what}"
 
     def add(number: int, batch_id: int, query_id: str, what: str) -> str:
+        trial.stage("writes the batch")
         trial.call(add_once, frames[number], batch_id, query_id, connection, given=given(batch_id, what))
         _is_committed(trial, connection, given(batch_id, what))
         return f"After {given(batch_id, what)} the table"

@@ -75,11 +75,11 @@ def parse_ticks(records: DataFrame) -> DataFrame:
 
 
 kafka = {"kafka.bootstrap.servers": servers, "startingOffsets": "earliest"}
-ticks = parse_ticks(spark.read.format("kafka").options(**kafka, subscribe=TICKS).load())
+ticks = parse_ticks(spark.read.format("kafka").options(**kafka, subscribe=TICKS).load()).cache()
 print(ticks.count(), "ticks")
 
 # %% [markdown]
-# `read`, not `readStream`: a **batch**, all that is there now. Everything in sections 1 and 2 works on a stream in the same words, and on a
+# `read`, not `readStream`: a **batch**, all that is there now. `cache` keeps its rows in memory, for we shall ask for them often. Everything in sections 1 and 2 works on a stream in the same words, and on a
 # batch one sees at once what it does. A short way to look at rows:
 
 # %%

@@ -1,0 +1,18 @@
+# outcome: ERROR
+# stage: on a stream
+# message: Sorting is not supported
+def candles(ticks, width):
+    place = F.struct("event_time", "kafka_offset")
+    grouped = ticks.groupBy("symbol", "currency", F.window("event_time", width).alias("window"))
+    grouped = ticks.orderBy("event_time", "kafka_offset").groupBy(
+        "symbol", "currency", F.window("event_time", width).alias("window")
+    )
+    return grouped.agg(
+        F.first("price").alias("open"),
+        F.max("price").alias("high"),
+        F.min("price").alias("low"),
+        F.last("price").alias("close"),
+        F.coalesce(F.sum("size"), F.lit(0)).alias("volume"),
+        F.count("*").alias("tick_count"),
+        F.count("size").alias("trades"),
+    ).withColumn("window_start", F.col("window.start"))

@@ -1,0 +1,16 @@
+# outcome: FAIL
+# stage: what is over
+# message: nobody waits any more
+def last_5_minutes(ticks):
+    waiting = ticks.withWatermark("event_time", "10 minutes")
+    return (
+        waiting.groupBy("symbol", F.window("event_time", "5 minutes", "1 minute").alias("window"))
+        .agg(F.min("price").alias("low"), F.max("price").alias("high"))
+        .select(
+            "symbol",
+            F.col("window.start").alias("window_start"),
+            F.col("window.end").alias("window_end"),
+            "low",
+            "high",
+        )
+    )

@@ -1,0 +1,16 @@
+# outcome: ERROR
+# stage: returns a DataFrame
+# message: slide
+def last_5_minutes(ticks):
+    waiting = ticks.withWatermark("event_time", "2 minutes")
+    return (
+        waiting.groupBy("symbol", F.window("event_time", "1 minute", "5 minutes").alias("window"))
+        .agg(F.min("price").alias("low"), F.max("price").alias("high"))
+        .select(
+            "symbol",
+            F.col("window.start").alias("window_start"),
+            F.col("window.end").alias("window_end"),
+            "low",
+            "high",
+        )
+    )

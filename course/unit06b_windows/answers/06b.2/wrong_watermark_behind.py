@@ -1,0 +1,17 @@
+# outcome: ERROR
+# stage: on a stream
+# message: AnalysisException
+def last_5_minutes(ticks):
+    waiting = ticks
+    return (
+        waiting.groupBy("symbol", F.window("event_time", "5 minutes", "1 minute").alias("window"))
+        .agg(F.min("price").alias("low"), F.max("price").alias("high"))
+        .select(
+            "symbol",
+            F.col("window.start").alias("window_start"),
+            F.col("window.end").alias("window_end"),
+            "low",
+            "high",
+        )
+        .withWatermark("window_start", "2 minutes")
+    )

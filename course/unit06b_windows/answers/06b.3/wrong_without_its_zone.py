@@ -1,0 +1,7 @@
+# outcome: FAIL
+# stage: which ticks
+# message: whose window is not over
+def late_ticks(ticks, watermark, width):
+    window_end = F.window("event_time", width).getField("end")
+    line = watermark.strftime("%Y-%m-%d %H:%M:%S")
+    return ticks.withColumn("window_end", window_end).where(F.col("window_end") <= line)

@@ -1,0 +1,17 @@
+UPSERT = """
+    INSERT INTO candles (symbol, currency, window_start, open, high, low, close, volume, tick_count) VALUES %s
+    ON CONFLICT (symbol, currency, window_start) DO UPDATE
+    SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+        volume = excluded.volume, tick_count = excluded.tick_count
+"""
+
+
+def upsert_candles(batch, batch_id, connection):
+    columns = ["symbol", "currency", "window_start", "open", "high", "low", "close", "volume", "tick_count"]
+    rows = []
+    for row in batch.select(columns).collect():
+        values = row.asDict()
+        values["window_start"] = values["window_start"].astimezone()
+        rows.append(tuple(values[column] for column in columns))
+    with connection, connection.cursor() as cursor:
+        execute_values(cursor, UPSERT, rows)

@@ -1,0 +1,17 @@
+# outcome: FAIL
+# stage: which rows
+# message: has 2 rows, and none for
+UPSERT = """
+    INSERT INTO candles (symbol, currency, window_start, open, high, low, close, volume, tick_count) VALUES %s
+    ON CONFLICT (symbol, currency, window_start) DO UPDATE
+    SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+        volume = excluded.volume, tick_count = excluded.tick_count
+"""
+
+
+def upsert_candles(batch, batch_id, connection):
+    columns = ["symbol", "currency", "window_start", "open", "high", "low", "close", "volume", "tick_count"]
+    rows = [tuple(row.values()) for row in batch.select(columns).toArrow().to_pylist()]
+    with connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM candles")
+        execute_values(cursor, UPSERT, rows)

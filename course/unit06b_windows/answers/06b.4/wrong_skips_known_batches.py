@@ -1,0 +1,22 @@
+# outcome: FAIL
+# stage: which rows
+# message: none for BTC, USD, 10:01:00
+UPSERT = """
+    INSERT INTO candles (symbol, currency, window_start, open, high, low, close, volume, tick_count) VALUES %s
+    ON CONFLICT (symbol, currency, window_start) DO UPDATE
+    SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+        volume = excluded.volume, tick_count = excluded.tick_count
+"""
+
+
+SEEN = set()
+
+
+def upsert_candles(batch, batch_id, connection):
+    columns = ["symbol", "currency", "window_start", "open", "high", "low", "close", "volume", "tick_count"]
+    rows = [tuple(row.values()) for row in batch.select(columns).toArrow().to_pylist()]
+    if len(SEEN) > 0:
+        return
+    SEEN.add(batch_id)
+    with connection, connection.cursor() as cursor:
+        execute_values(cursor, UPSERT, rows)
