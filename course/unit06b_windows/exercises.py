@@ -62,15 +62,19 @@ def candles(ticks: DataFrame, width: str) -> DataFrame:
     """Candles of that width."""
     place = F.struct("event_time", "kafka_offset")
     grouped = ticks.groupBy("symbol", "currency", F.window("event_time", width).alias("window"))
-    return grouped.agg(
-        F.min_by("price", place).alias("open"),
-        F.max("price").alias("high"),
-        F.min("price").alias("low"),
-        F.max_by("price", place).alias("close"),
-        F.coalesce(F.sum("size"), F.lit(0)).alias("volume"),
-        F.count("*").alias("tick_count"),
-        F.count("size").alias("trades"),
-    ).withColumn("window_start", F.col("window.start"))
+    return (
+        grouped.agg(
+            F.min_by("price", place).alias("open"),
+            F.max("price").alias("high"),
+            F.min("price").alias("low"),
+            F.max_by("price", place).alias("close"),
+            F.coalesce(F.sum("size"), F.lit(0)).alias("volume"),
+            F.count("*").alias("tick_count"),
+            F.count("size").alias("trades"),
+        )
+        .select("*", F.col("window.start").alias("window_start"))
+        .drop("window")
+    )
 
 
 ### END SOLUTION

@@ -23,6 +23,7 @@ lab("up")
 spark = get_spark()
 for query in spark.streams.active:  # of an earlier run of this notebook
     query.stop()
+spark.catalog.clearCache()
 folder = clean_slate("06b")
 # %%
 from lab_utils.teaching.pictures import pipeline_map
@@ -52,7 +53,7 @@ with kafka_utils.admin() as admin:
             admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1}})
     admin.wait_for_topics([TICKS, STEPS])
 
-producer = kafka_utils.make_producer()
+producer = kafka_utils.make_producer(linger_ms=500)  # what is sent within half a second goes together
 with gzip.open(ROOT / "data_samples" / "crypto_ticks.jsonl.gz") as lines:
     for line in lines:
         producer.send(TICKS, key=json.loads(line)["symbol"].encode(), value=line.strip())
@@ -248,7 +249,7 @@ DELIVERIES = [
 
 
 def deliver(delivery: list[tuple[str, str]]) -> None:
-    """Send ticks; they arrive together, as the producer puts them into one request."""
+    """Send ticks together."""
     for moment, price in delivery:
         tick = {"symbol": "BTC", "currency": "USD", "price": Decimal(price), "event_time": f"2026-11-02T{moment}Z"}
         producer.send(STEPS, value=json.dumps(tick, default=str).encode())
@@ -393,7 +394,7 @@ pd.DataFrame.from_dict({"tick": [*moments, "(none)"], **columns}, orient="index"
 
 # %% [markdown]
 # - The last row is a batch without ticks. Spark runs one when the watermark has moved, to give out or forget what is over.
-# - `append`: each candle once, but late: a minute and more after its end. The right mode for files, or for messages that cannot be taken back.
+# - `append`: each candle once, but late: a minute and more after its end. (And one batch after the tick that closed it: the watermark moves between two batches.) The right mode for files, or for messages that cannot be taken back.
 # - `update`: always fresh, and the same candle again and again. Whoever receives it must **replace** the old one. This is the mode for a database, and for the lab's pipeline.
 # - `complete`: everything, in each batch. It must keep everything in memory, for ever; so it forgets no window, and **drops no late tick**: look at the candle of 10:00 after the late
 #   ticks. For small tables only, such as a count by symbol.
