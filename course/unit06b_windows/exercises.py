@@ -3,11 +3,13 @@
 # %% [markdown]
 # # 06b Windows, watermarks and the database: exercises
 #
-# Five functions, from easy to hard. Write each in the place of the `...`, run its cell and the cell with the check below it.
+# Five functions, from easy to hard. Write each in the place of the `...`, run its cell and the cell with the check
+# below it.
 #
-# The check tries your function on ticks that you have not seen: late ones, some at the same moment, some without a size, prices with many
-# digits. Any function that does the job passes; DataFrame functions or `spark.sql`, both are fine. The columns of a result may stand in any order, and others may
-# stand beside them. When you are stuck, `hint("06b.1")`.
+# The check tries your function on ticks that you have not seen: late ones, some at the same moment, some without a
+# size, prices with many digits. Any function that does the job passes; DataFrame functions or `spark.sql`, both are
+# fine. The columns of a result may stand in any order, and others may stand beside them. When you are stuck,
+# `hint("06b.1")`.
 #
 # Start the servers and Spark first. This takes some seconds:
 
@@ -29,8 +31,8 @@ from lab_utils.streaming.session import get_spark
 spark = get_spark()
 
 # %% [markdown]
-# A few ticks to try your functions on, as in `last_5_minutes(TICKS).show()`. All that your functions get look like these: `price` and `size` are
-# `decimal(38,18)`, and a price update without a trade has no `size`.
+# A few ticks to try your functions on, as in `last_5_minutes(TICKS).show()`. All that your functions get look like
+# these: `price` and `size` are `decimal(38,18)`, and a price update without a trade has no `size`.
 
 # %%
 TICKS = spark.sql("""
@@ -48,12 +50,13 @@ TICKS.show()
 # %% [markdown]
 # ## 06b.1 Candles of any width
 #
-# `candles` makes candles that are `width` wide, such as `"1 minute"` or `"15 minutes"`. There is one for each symbol, currency and window in which there are ticks. Columns: `symbol`,
-# `currency`, `window_start`, `open`, `high`, `low`, `close`, `volume` (the sum of the sizes, 0 when none is known), `tick_count`, and `trades`: how many of the ticks have a
-# size.
+# `candles` makes candles that are `width` wide, such as `"1 minute"` or `"15 minutes"`. There is one for each symbol,
+# currency and window in which there are ticks. Columns: `symbol`, `currency`, `window_start`, `open`, `high`, `low`,
+# `close`, `volume` (the sum of the sizes, 0 when none is known), `tick_count`, and `trades`: how many of the ticks have
+# a size.
 #
-# Open and close go by event time; of two ticks at the same moment, the one with the smaller `kafka_offset` came first. All prices keep all their digits. It must work on a stream
-# as well.
+# Open and close go by event time; of two ticks at the same moment, the one with the smaller `kafka_offset` came first.
+# All prices keep all their digits. It must work on a stream as well.
 
 
 # %%
@@ -88,17 +91,18 @@ def candles(ticks: DataFrame, width: str) -> DataFrame:
 check("06b.1", candles)
 
 # %% [markdown] tags=["solution"]
-# `count("*")` counts rows, `count("size")` those whose size is known. `first` and `last` in the place of `min_by` and `max_by` give the right candle as long as the ticks happen
-# to be read in order, and a wrong one without a word when they are not.
+# `count("*")` counts rows, `count("size")` those whose size is known. `first` and `last` in the place of `min_by` and
+# `max_by` give the right candle as long as the ticks happen to be read in order, and a wrong one without a word when
+# they are not.
 
 # %% [markdown]
 # ## 06b.2 The last five minutes
 #
-# `last_5_minutes` gives, for each symbol and each full minute at which a window of five minutes ends, the lowest and the highest price of these five minutes. Columns: `symbol`, `window_start`, `window_end`,
-# `low`, `high`.
+# `last_5_minutes` gives, for each symbol and each full minute at which a window of five minutes ends, the lowest and
+# the highest price of these five minutes. Columns: `symbol`, `window_start`, `window_end`, `low`, `high`.
 #
-# Its argument is a stream of ticks, and what it returns will be written in the mode `append`. A tick may come up to two minutes later than the newest one, and must be in; nobody
-# waits longer.
+# Its argument is a stream of ticks, and what it returns will be written in the mode `append`. A tick may come up to two
+# minutes later than the newest one, and must be in; nobody waits longer.
 
 
 # %%
@@ -132,10 +136,12 @@ check("06b.2", last_5_minutes)
 # %% [markdown]
 # ## 06b.3 Which ticks are late?
 #
-# `numRowsDroppedByWatermark` does not say how many ticks were lost. `late_ticks` does: given the watermark of a query that makes candles that are `width` wide, it returns those of the ticks that
-# the query would drop if they came now. Their columns stay as they are.
+# `numRowsDroppedByWatermark` does not say how many ticks were lost. `late_ticks` does: given the watermark of a query
+# that makes candles that are `width` wide, it returns those of the ticks that the query would drop if they came now.
+# Their columns stay as they are.
 #
-# `watermark` is a datetime with a time zone. `late_ticks(ticks, watermark, "1 minute").count()` is then the number that was wanted.
+# `watermark` is a datetime with a time zone. `late_ticks(ticks, watermark, "1 minute").count()` is then the number that
+# was wanted.
 
 
 # %%
@@ -157,13 +163,15 @@ def late_ticks(ticks: DataFrame, watermark: datetime, width: str) -> DataFrame:
 check("06b.3", late_ticks)
 
 # %% [markdown] tags=["solution"]
-# A tick can be far older than the watermark and still be in time: with candles of an hour, all that counts is whether the hour is over.
+# A tick can be far older than the watermark and still be in time: with candles of an hour, all that counts is whether
+# the hour is over.
 
 # %% [markdown]
 # ## 06b.4 An upsert
 #
-# `upsert_candles` writes a batch of candles into the table `candles`. The batch comes from a query in the mode `update`: each row is the whole candle, as it stands now. When the function has returned, the rows are
-# committed. The table is
+# `upsert_candles` writes a batch of candles into the table `candles`. The batch comes from a query in the mode
+# `update`: each row is the whole candle, as it stands now. When the function has returned, the rows are committed. The
+# table is
 #
 #     CREATE TABLE candles (
 #         symbol text, currency text, window_start timestamptz,
@@ -171,8 +179,8 @@ check("06b.3", late_ticks)
 #         PRIMARY KEY (symbol, currency, window_start)
 #     )
 #
-# and the batch has the same columns. `connection` is an open connection of psycopg2, in which `candles` is found; leave it open, the next batch uses it too. The computer on which this runs may be
-# in any time zone.
+# and the batch has the same columns. `connection` is an open connection of psycopg2, in which `candles` is found; leave
+# it open, the next batch uses it too. The computer on which this runs may be in any time zone.
 
 
 # %%
@@ -204,20 +212,21 @@ def upsert_candles(batch: DataFrame, batch_id: int, connection: Any) -> None:
 check("06b.4", upsert_candles)
 
 # %% [markdown] tags=["solution"]
-# `with connection` is a transaction of psycopg2: it commits at the end of the block, undoes everything when the block raises, and leaves the connection open. `batch_id` is not needed: a candle has a
-# name of its own.
+# `with connection` is a transaction of psycopg2: it commits at the end of the block, undoes everything when the block
+# raises, and leaves the connection open. `batch_id` is not needed: a candle has a name of its own.
 
 # %% [markdown]
 # ## 06b.5 Once, whatever happens
 #
-# `add_once` adds a batch of ticks to the totals of each symbol: how many ticks, and their volume (a tick without a size adds nothing to it). The same batch may come again, after a crash at any moment: it
-# must be in the totals once. Two queries write into the same totals, and each counts its batches from 0.
+# `add_once` adds a batch of ticks to the totals of each symbol: how many ticks, and their volume (a tick without a size
+# adds nothing to it). The same batch may come again, after a crash at any moment: it must be in the totals once. Two
+# queries write into the same totals, and each counts its batches from 0.
 #
 #     CREATE TABLE totals (symbol text PRIMARY KEY, ticks bigint NOT NULL, volume numeric NOT NULL)
 #     CREATE TABLE batches (query_id uuid, batch_id bigint, PRIMARY KEY (query_id, batch_id))
 #
-# The table `batches` is yours, for notes. `query_id` is a text. When the database refuses something, nothing of the batch may stay, and the error must come out of your function: else Spark
-# takes the batch for done.
+# The table `batches` is yours, for notes. `query_id` is a text. When the database refuses something, nothing of the
+# batch may stay, and the error must come out of your function: else Spark takes the batch for done.
 
 
 # %%
@@ -251,8 +260,9 @@ def add_once(batch: DataFrame, batch_id: int, query_id: str, connection: Any) ->
 check("06b.5", add_once)
 
 # %% [markdown] tags=["solution"]
-# The note and the rows are one transaction. A note that is committed first loses the batch when the rows fail; one that is committed afterwards counts it twice. And a `try … except` that only prints would lose
-# it as well: the error must reach Spark.
+# The note and the rows are one transaction. A note that is committed first loses the batch when the rows fail; one that
+# is committed afterwards counts it twice. And a `try … except` that only prints would lose it as well: the error must
+# reach Spark.
 
 # %% [markdown]
 # ## How far am I?

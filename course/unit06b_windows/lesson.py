@@ -3,12 +3,12 @@
 # %% [markdown]
 # # 06b Windows, watermarks and the database
 #
-# **Goal.** You turn a stream of ticks into candles. You know what happens to a tick that comes late, and when a candle is given out. You write both
-# to PostgreSQL, and a crash at the worst moment changes nothing.
+# **Goal.** You turn a stream of ticks into candles. You know what happens to a tick that comes late, and when a candle
+# is given out. You write both to PostgreSQL, and a crash at the worst moment changes nothing.
 #
-# About 45 minutes. You come from 06a: you can read a topic, parse it, and start a query with a checkpoint. Nothing here can break the
-# lab: `lab reset 06b` in a terminal removes what this unit made, and puts a fresh copy of its exercises into `work/` (yours is kept
-# beside it).
+# About 45 minutes. You come from 06a: you can read a topic, parse it, and start a query with a checkpoint. Nothing here
+# can break the lab: `lab reset 06b` in a terminal removes what this unit made, and puts a fresh copy of its exercises
+# into `work/` (yours is kept beside it).
 
 # %% [markdown]
 # ## Where we are
@@ -31,8 +31,8 @@ from lab_utils.teaching.pictures import pipeline_map
 pipeline_map(here="spark")
 
 # %% [markdown]
-# Begin with what 06a ended with. The recorded hour of five coins goes into a topic, and is read and parsed. Records that are no ticks are left out
-# here; 06a shows where they go.
+# Begin with what 06a ended with. The recorded hour of five coins goes into a topic, and is read and parsed. Records
+# that are no ticks are left out here; 06a shows where they go.
 
 # %%
 import gzip
@@ -80,8 +80,9 @@ ticks = parse_ticks(spark.read.format("kafka").options(**kafka, subscribe=TICKS)
 print(ticks.count(), "ticks")
 
 # %% [markdown]
-# `read`, not `readStream`: a **batch**, all that is there now. `cache` keeps its rows in memory, for we shall ask for them often. Everything in sections 1 and 2 works on a stream in the same words, and on a
-# batch one sees at once what it does. A short way to look at rows:
+# `read`, not `readStream`: a **batch**, all that is there now. `cache` keeps its rows in memory, for we shall ask for
+# them often. Everything in sections 1 and 2 works on a stream in the same words, and on a batch one sees at once what
+# it does. A short way to look at rows:
 
 # %%
 from decimal import Decimal
@@ -99,8 +100,8 @@ look(ticks.orderBy("event_time"))
 # %% [markdown]
 # ## 1. Windows and candles
 #
-# `F.window(time, width)` gives for a time the **window** in which it lies: a struct of `start` and `end`. Group by it, and you have one row for
-# each minute.
+# `F.window(time, width)` gives for a time the **window** in which it lies: a struct of `start` and `end`. Group by it,
+# and you have one row for each minute.
 
 # %% tags=["deterministic"]
 minutes = ticks.groupBy("symbol", F.window("event_time", "1 minute").alias("window")).agg(
@@ -110,11 +111,12 @@ look(minutes.select("symbol", "window.start", "window.end", "ticks", "low", "hig
 
 # %% [markdown]
 # - The windows begin at full minutes of UTC, whenever the first tick came.
-# - The start belongs to a window, the end does not: a tick at 14:31:00.000 is in the window that begins then. No tick is in two windows, none in no window.
+# - The start belongs to a window, the end does not: a tick at 14:31:00.000 is in the window that begins then. No tick
+#   is in two windows, none in no window.
 # - A minute without ticks has no row. Spark makes windows for ticks, not for the clock.
 #
-# A **candle** has two more prices: the first (`open`) and the last (`close`). There is a function `F.first`. Ask it for the open of the same
-# ticks, read in two different orders:
+# A **candle** has two more prices: the first (`open`) and the last (`close`). There is a function `F.first`. Ask it for
+# the open of the same ticks, read in two different orders:
 
 # %% tags=["deterministic"]
 bitcoin = ticks.where("symbol = 'BTC'").coalesce(1)
@@ -123,12 +125,14 @@ for name, order in (("oldest first", F.asc("event_time")), ("newest first", F.de
     print(name, [str(row.open)[:8] for row in candle.orderBy("window").limit(4).collect()])
 
 # %% [markdown]
-# **The first trap.** `first` takes the row that happens to be read first. Ticks that are sent again, two partitions, or work shared between two cores are
-# enough to change their order, and a candle that was right in every test is wrong some day. An `orderBy` before the grouping is no cure: the grouping
-# brings the rows to other places, and promises no order there. (A stream cannot be sorted in this way at all.)
+# **The first trap.** `first` takes the row that happens to be read first. Ticks that are sent again, two partitions, or
+# work shared between two cores are enough to change their order, and a candle that was right in every test is wrong
+# some day. An `orderBy` before the grouping is no cure: the grouping brings the rows to other places, and promises no
+# order there. (A stream cannot be sorted in this way at all.)
 #
-# Say what "first" means instead. `F.min_by(price, x)` is the price of the row with the smallest `x`. Which `x`? The event time; and for two ticks at the same
-# moment the one that was first in Kafka. A struct is compared field by field, so it can be both:
+# Say what "first" means instead. `F.min_by(price, x)` is the price of the row with the smallest `x`. Which `x`? The
+# event time; and for two ticks at the same moment the one that was first in Kafka. A struct is compared field by field,
+# so it can be both:
 
 
 # %% tags=["deterministic"]
@@ -154,8 +158,8 @@ candles = one_minute_candles(ticks)
 look(candles.where("symbol = 'SOL'").orderBy("window_start"))
 
 # %% [markdown]
-# `coalesce` takes the first value that is not `NULL`: the sum of nothing but unknown sizes is `NULL`, and the volume of such a minute is 0. The
-# currency is part of the group, for a price in USD and one in EUR must not become one candle.
+# `coalesce` takes the first value that is not `NULL`: the sum of nothing but unknown sizes is `NULL`, and the volume of
+# such a minute is 0. The currency is part of the group, for a price in USD and one in EUR must not become one candle.
 #
 # The whole hour of SOL. Candles need only be looked at:
 
@@ -181,7 +185,8 @@ figure.update_yaxes(title="USD", **GRID)
 figure
 
 # %% [markdown]
-# A third argument makes windows **slide**: one of five minutes begins at every full minute. Now a tick lies in five windows, and is counted in each:
+# A third argument makes windows **slide**: one of five minutes begins at every full minute. Now a tick lies in five
+# windows, and is counted in each:
 
 # %% tags=["deterministic"]
 sliding = ticks.groupBy("symbol", F.window("event_time", "5 minutes", "1 minute").alias("window")).count()
@@ -189,13 +194,14 @@ print("ticks:", ticks.count(), "  counted in sliding windows:", sliding.agg(F.su
 look(sliding.where("symbol = 'BTC'").select("window.start", "window.end", "count").orderBy("start"))
 
 # %% [markdown]
-# The first one begins four minutes before the first tick: it holds only one minute of them. Whoever draws "the last five minutes" from this should know.
+# The first one begins four minutes before the first tick: it holds only one minute of them. Whoever draws "the last
+# five minutes" from this should know.
 
 # %% [markdown]
 # ## 2. Event time and processing time
 #
-# Each tick has two times. `event_time` is when the market moved. `broker_time` is when the broker took the record, close to when
-# we process it. Make candles of both:
+# Each tick has two times. `event_time` is when the market moved. `broker_time` is when the broker took the record,
+# close to when we process it. Make candles of both:
 
 # %%
 for time in ("event_time", "broker_time"):
@@ -203,11 +209,12 @@ for time in ("event_time", "broker_time"):
     print(f"{time:12} {len(windows):3} windows, the first with {windows[0]['count']} ticks")
 
 # %% [markdown]
-# By the broker's time, an hour of market is one candle or two: we sent it within a second. The same happens on a live market after each standstill: what was held
-# back comes at once, and by processing time all of it "happened" now. By event time the result is the same, whenever it is computed. So candles go
-# by event time.
+# By the broker's time, an hour of market is one candle or two: we sent it within a second. The same happens on a live
+# market after each standstill: what was held back comes at once, and by processing time all of it "happened" now. By
+# event time the result is the same, whenever it is computed. So candles go by event time.
 #
-# That has a price. A clock tells when a minute is over. With event time, who says that no tick of 14:30 will come any more?
+# That has a price. A clock tells when a minute is over. With event time, who says that no tick of 14:30 will come any
+# more?
 
 # %% [markdown]
 # ## 3. The watermark
@@ -216,10 +223,12 @@ for time in ("event_time", "broker_time"):
 #
 # **watermark = the newest event time seen so far minus what you are ready to wait**
 #
-# A window whose end lies at or below the watermark is over. Its row is final, its memory is freed, and ticks that still come for it are dropped. They are **late**.
+# A window whose end lies at or below the watermark is over. Its row is final, its memory is freed, and ticks that still
+# come for it are dropped. They are **late**.
 #
-# Below are seven deliveries of ticks of one coin. Windows are one minute wide, and we wait one minute. **Take a pencil and predict**, before you go on: where is the watermark
-# after each delivery? Which minutes are over then, with how many ticks? Which ticks are late?
+# Below are seven deliveries of ticks of one coin. Windows are one minute wide, and we wait one minute. **Take a pencil
+# and predict**, before you go on: where is the watermark after each delivery? Which minutes are over then, with how
+# many ticks? Which ticks are late?
 #
 # | delivery | event times | watermark afterwards |
 # |---|---|---|
@@ -231,8 +240,9 @@ for time in ("event_time", "broker_time"):
 # | 6 | 10:00:40, 10:00:41 | |
 # | 7 | 10:05:00 | |
 #
-# Then the same with Spark. `withWatermark(column, how long)` stands before the grouping. The query is a stream now; `format("memory")` keeps its rows in a table that has the
-# name of the query. (To repeat this section later, run the notebook from its first cell: the deliveries must not be in the topic already.)
+# Then the same with Spark. `withWatermark(column, how long)` stands before the grouping. The query is a stream now;
+# `format("memory")` keeps its rows in a table that has the name of the query. (To repeat this section later, run the
+# notebook from its first cell: the deliveries must not be in the topic already.)
 
 # %%
 import shutil
@@ -277,7 +287,8 @@ stepwise.processAllAvailable()
 print("runs:", stepwise.isActive)
 
 # %% [markdown]
-# Now deliver one after the other. `processAllAvailable` waits until Spark has done all that is there. `given out` is what is new in the table.
+# Now deliver one after the other. `processAllAvailable` waits until Spark has done all that is there. `given out` is
+# what is new in the table.
 
 # %% tags=["deterministic"]
 rows_before = 0
@@ -296,14 +307,18 @@ for number, delivery in enumerate(DELIVERIES, 1):
 # %% [markdown]
 # Compare with your prediction.
 #
-# - **1 to 3:** nothing is given out. Delivery 3 came out of order, but its minute was still open: it is counted like any other, and it does not move the watermark back.
+# - **1 to 3:** nothing is given out. Delivery 3 came out of order, but its minute was still open: it is counted like
+#   any other, and it does not move the watermark back.
 # - **4:** the watermark is 10:01:05, so the minute of 10:00 is over: 3 ticks, given out. Its state leaves the memory.
-# - **5:** 10:01:02 is *older than the watermark*, and still not late: its window ends at 10:02:00. It is the window that counts, not the tick.
-# - **6:** their window ended at 10:01:00, and has been given out. Both are dropped, without a word. Their prices would have been the highest of that minute.
+# - **5:** 10:01:02 is *older than the watermark*, and still not late: its window ends at 10:02:00. It is the window
+#   that counts, not the tick.
+# - **6:** their window ended at 10:01:00, and has been given out. Both are dropped, without a word. Their prices would
+#   have been the highest of that minute.
 # - **7:** three minutes later, everything up to 10:04:00 is over. The window of 10:05 stays in memory.
 #
-# **The last window never comes** until a later tick does: the watermark moves by ticks, not by the clock. When a market closes, its last minute stays with Spark. Here is the
-# picture. Each dot is a tick; a tick is late when the grey window in which it lies is all below the line:
+# **The last window never comes** until a later tick does: the watermark moves by ticks, not by the clock. When a market
+# closes, its last minute stays with Spark. Here is the picture. Each dot is a tick; a tick is late when the band in
+# which it lies, its minute, is all below the line:
 
 # %%
 day = "2026-11-02 "
@@ -346,13 +361,16 @@ print(
 stepwise.stop()
 
 # %% [markdown]
-# **It says 1, and two ticks were late.** The number counts rows that reach the state, and Spark adds up the ticks of a batch by window before that: two ticks of one window are
-# one row. So it tells *that* something was late, not how much. To know how much, count the ticks yourself: a tick is late when the end of its window is at or below the
-# watermark. That is exercise 3.
+# **It says 1, and two ticks were late.** The number counts rows that reach the state, and Spark adds up the ticks of a
+# batch by window before that: two ticks of one window are one row. So it tells *that* something was late, not how much.
+# To know how much, count the ticks yourself: a tick is late when the end of its window is at or below the watermark.
+# That is exercise 3.
 #
-# And what Spark promises is one-sided: a tick that is not late is never dropped. One that is late may still be taken, as the line is moved between batches and ticks in the very next one may slip in.
+# And what Spark promises is one-sided: a tick that is not late is never dropped. One that is late may still be taken,
+# as the line is moved between batches and ticks in the very next one may slip in.
 #
-# How long should one wait? Long: fewer ticks lost, more memory, later candles. Short: the reverse. The lab's own pipeline waits ten minutes.
+# How long should one wait? Long: fewer ticks lost, more memory, later candles. Short: the reverse. The lab's own
+# pipeline waits ten minutes, and computes the candles of later ticks anew from the table.
 
 # %% [markdown]
 # ## 4. Output modes
@@ -365,8 +383,8 @@ stepwise.stop()
 # | `update` | each window that this batch has changed, as it stands now |
 # | `complete` | all windows since the beginning |
 #
-# The same deliveries again, in each mode, one record a batch (`maxOffsetsPerTrigger`). `foreachBatch` hands each batch to a function, as an ordinary DataFrame, with its
-# number. Ours writes down what it gets:
+# The same deliveries again, in each mode, one record a batch (`maxOffsetsPerTrigger`). `foreachBatch` hands each batch
+# to a function, as an ordinary DataFrame, with its number. Ours writes down what it gets:
 
 # %% tags=["deterministic"]
 given_out: dict[str, dict[int, list[str]]] = {}
@@ -381,7 +399,7 @@ def run_steps(mode: str) -> None:
 
     writer = steps(maxOffsetsPerTrigger="1").writeStream.foreachBatch(note).outputMode(mode)
     query = writer.option("checkpointLocation", f"{folder}/{mode}").trigger(availableNow=True).start()
-    query.awaitTermination(120)
+    query.awaitTermination()
 
 
 moments = [moment for delivery in DELIVERIES for moment, _ in delivery]
@@ -393,11 +411,15 @@ columns = {mode: [", ".join(rows) for rows in batches.values()] for mode, batche
 pd.DataFrame.from_dict({"tick": [*moments, "(none)"], **columns}, orient="index").T.fillna("")
 
 # %% [markdown]
-# - The last row is a batch without ticks. Spark runs one when the watermark has moved, to give out or forget what is over.
-# - `append`: each candle once, but late: a minute and more after its end. (And one batch after the tick that closed it: the watermark moves between two batches.) The right mode for files, or for messages that cannot be taken back.
-# - `update`: always fresh, and the same candle again and again. Whoever receives it must **replace** the old one. This is the mode for a database, and for the lab's pipeline.
-# - `complete`: everything, in each batch. It must keep everything in memory, for ever; so it forgets no window, and **drops no late tick**: look at the candle of 10:00 after the late
-#   ticks. For small tables only, such as a count by symbol.
+# - The last row is a batch without ticks. Spark runs one when the watermark has moved, to give out or forget what is
+#   over.
+# - `append`: each candle once, but late: a minute and more after its end. (And one batch after the tick that closed it:
+#   the watermark moves between two batches.) The right mode for files, or for messages that cannot be taken back.
+# - `update`: always fresh, and the same candle again and again. Whoever receives it must **replace** the old one. This
+#   is the mode for a database, and for the lab's pipeline.
+# - `complete`: everything, in each batch. It must keep everything in memory, for ever; so it forgets no window, and
+#   **drops no late tick**: look at the candle of 10:00 after the late ticks. For small tables only, such as a count by
+#   symbol.
 #
 # Without a watermark, `update` forgets no window either, and `append` is refused: nothing would ever be over. Try it:
 
@@ -414,15 +436,16 @@ except AnalysisException as error:
 # %% [markdown]
 # ## 5. Into PostgreSQL, the obvious way
 #
-# Spark can write a DataFrame to a database over **JDBC**, Java's way to talk to databases. A *stream* it cannot write so; but inside `foreachBatch` each batch is
-# an ordinary DataFrame. First a table for ticks. The role `lab_owner` may make tables; the pipeline itself works as `lab_writer`, which may only do what it is
-# granted.
+# Spark can write a DataFrame to a database over **JDBC**, Java's way to talk to databases. A *stream* it cannot write
+# so; but inside `foreachBatch` each batch is an ordinary DataFrame. First a table for ticks. The role `lab_owner` may
+# make tables; the pipeline itself works as `lab_writer`, which may only do what it is granted. `numeric` is an exact
+# decimal number, `timestamptz` a moment.
 
 # %%
 from lab_utils import db_utils
 from lab_utils.servers import postgres_server
 
-with db_utils.cursor("lab_owner") as cursor:  # one transaction, committed at the end of the block
+with db_utils.cursor("lab_owner") as cursor:  # what is done in the block is committed at its end
     cursor.execute("""
         DROP TABLE IF EXISTS unit06b_ticks;
         CREATE TABLE unit06b_ticks (
@@ -468,19 +491,22 @@ def run(data: DataFrame, write: WriteBatch, checkpoint: Path) -> None:
     """Process all that is there."""
     writer = data.writeStream.foreachBatch(write).outputMode("update").option("checkpointLocation", str(checkpoint))
     query = writer.trigger(availableNow=True).start()
-    query.awaitTermination(120)
+    query.awaitTermination()
 
 
 shutil.rmtree(folder / "append_ticks", ignore_errors=True)
 run(tick_stream(), append_ticks, folder / "append_ticks")
 print("rows in the table:", ask("SELECT count(*) FROM unit06b_ticks")[0][0])
+run(tick_stream(), append_ticks, folder / "append_ticks")
+print("and after a second run:", ask("SELECT count(*) FROM unit06b_ticks")[0][0])
 print("commits:", sorted(file.name for file in (folder / "append_ticks" / "commits").glob("[0-9]*")))
 
 # %% [markdown]
-# All there. Run it again and nothing changes: the checkpoint knows that all three batches are done.
+# All there, and the second run added nothing: the checkpoint knows that all three batches are done.
 #
-# **The second trap.** *When* does it know? Spark writes the plan of a batch to `offsets`, then runs your function, and when it has returned, writes the file in `commits`.
-# Let the power fail between the last two: the rows are in the database, and the checkpoint does not know it. Do it. Remove the newest commit file, and start again:
+# **The second trap.** *When* does it know? Spark writes the plan of a batch to `offsets`, then runs your function, and
+# when it has returned, writes the file in `commits`. Let the power fail between the last two: the rows are in the
+# database, and the checkpoint does not know it. Do it. Remove the newest commit file, and start again:
 
 # %% tags=["deterministic"]
 
@@ -503,17 +529,21 @@ twice = (
 print("ticks that are there twice:", ask(twice)[0][0])
 
 # %% [markdown]
-# Spark ran the batch again, as it must: it cannot know how far your function had come. A batch is delivered **at least once**. (If the commit came
-# before your function, a crash would lose the batch instead.) Making the *effect* happen once is up to what you write.
+# Spark ran the batch again, as it must: it cannot know how far your function had come. A batch is delivered **at least
+# once**. (If the commit came before your function, a crash would lose the batch instead.) Making the *effect* happen
+# once is up to what you write.
 
 # %% [markdown]
 # ## 6. Writing that may be repeated
 #
-# The first way: give each row a name that is the same at each try, and let the database refuse or replace the second one. For a tick the name is where it lies in Kafka,
-# `(kafka_partition, kafka_offset)`. For a candle it is symbol, currency and minute. A writing that may be repeated without changing anything is called **idempotent**.
+# The first way: give each row a name that is the same at each try, and let the database refuse or replace the second
+# one. For a tick the name is where it lies in Kafka, `(kafka_partition, kafka_offset)`. For a candle it is symbol,
+# currency and minute. In a table such a name is its `PRIMARY KEY`: the database lets no two rows have the same. A
+# writing that may be repeated without changing anything is called **idempotent**.
 #
-# `INSERT … ON CONFLICT (key) DO UPDATE` inserts a row, or changes the one that has this key already. People call it an **upsert**. `excluded` is the row that came in. JDBC
-# in Spark has no such mode, so we talk to the database ourselves, with `psycopg2`. A batch of candles is small: bring it to Python.
+# `INSERT … ON CONFLICT (key) DO UPDATE` inserts a row, or changes the one that has this key already. It is called an
+# **upsert**. `excluded` is the row that came in. JDBC in Spark has no such mode, so we talk to the database ourselves,
+# with `psycopg2`. A batch of candles is small: bring it to Python.
 
 # %%
 from psycopg2.extras import execute_values
@@ -550,8 +580,8 @@ def upsert_candles(batch: DataFrame, batch_id: int) -> None:
 
 # %% [markdown]
 # - `execute_values` puts all rows in the place of `%s`, each value safely quoted.
-# - `toArrow().to_pylist()` is a list of dictionaries. Why not `collect()`? Its times have no time zone, and are in the zone of *your computer*; the database would take them for UTC.
-#   In Lisbon in winter nobody notices.
+# - `toArrow().to_pylist()` is a list of dictionaries. Why not `collect()`? Its times have no time zone, and are in the
+#   zone of *your computer*; the database would take them for UTC. In Lisbon in winter nobody notices.
 
 # %% tags=["deterministic"]
 
@@ -577,15 +607,17 @@ print("candles replayed: ", written)
 print("in the table:     ", candles_in_table()[0])
 
 # %% [markdown]
-# Batch 2 came again, and the table is as before. In `update` mode each row is the full state of its candle, so it is replaced, never added. `SET tick_count =
-# unit06b_candles.tick_count + excluded.tick_count` would count ticks twice, and that even without a crash.
+# Batch 2 came again, and the table is as before. In `update` mode each row is the full state of its candle, so it is
+# replaced, never added. `SET tick_count = unit06b_candles.tick_count + excluded.tick_count` would count ticks twice,
+# and that even without a crash.
 
 # %% [markdown]
 # ## 7. Writing that adds
 #
-# Sometimes there is no such name. A table holds the turnover of each coin, and each batch adds to it. Adding is not idempotent. The second way: remember **which
-# batches are in**, and pass over one that is. All depends on where the note is kept: in the same database, written **in the same transaction** as the rows. A **transaction** takes effect as a whole or not at all; so
-# there is no moment for a crash between the rows and the note.
+# Sometimes there is no such name. A table holds the turnover of each coin, and each batch adds to it. Adding is not
+# idempotent. The second way: remember **which batches are in**, and pass over one that is. All depends on where the
+# note is kept: in the same database, written **in the same transaction** as the rows. A **transaction** takes effect as
+# a whole or not at all; so there is no moment for a crash between the rows and the note.
 #
 # A batch is named by the id of its query, which is in the checkpoint and survives a restart, and its number.
 
@@ -660,15 +692,17 @@ run(tick_stream(), add_turnover, folder / "refused")
 print("batches noted:", ask("SELECT count(*) FROM unit06b_batches")[0][0], "  turnover and ticks:", turnover_in_table())
 
 # %% [markdown]
-# The note was undone together with the rows. So the batch could be run once more when the trouble was over, and nothing is missing. That is why a writer must let its
-# errors **out**: if it catches them and returns, Spark takes the batch for done, and its rows are lost.
+# The note was undone together with the rows. So the batch could be run once more when the trouble was over, and nothing
+# is missing. That is why a writer must let its errors **out**: if it catches them and returns, Spark takes the batch
+# for done, and its rows are lost.
 
 # %% [markdown]
 # ## 8. The lab's own sink
 #
-# `lab_utils/streaming/postgres_sink.py` is what the pipeline uses, and you know its ideas now: one transaction a batch, a note in it (`stream_commits`), and a key for
-# each row. What it adds is patience: it tries again when the database is away for a moment, and it lets two writers that were started by mistake write one
-# after the other. You hand it a function that changes something, and the name of the batch:
+# `lab_utils/streaming/postgres_sink.py` is what the pipeline uses, and you know its ideas now: one transaction a batch,
+# a note in it (`stream_commits`), and a key for each row. What it adds is patience: it tries again when the database is
+# away for a moment, and it lets two writers that were started by mistake write one after the other. You hand it a
+# function that changes something, and the name of the batch:
 
 # %% tags=["deterministic"]
 from lab_utils.streaming.postgres_sink import BatchId, PostgresSink
@@ -699,10 +733,13 @@ run(tick_stream(), add_by_the_sink, folder / "sink")
 print("turnover and ticks:", turnover_in_table())
 
 # %% [markdown]
-# Key or note, which of the two? Remove the whole checkpoint, and the query gets a new id: the note knows none of its batches, and everything is added once more. A key still knows
-# each row. So the lab's ticks have both: a batch that is in is passed over quickly, and a topic that is read again from the start changes nothing.
+# Key or note, which of the two? Remove the whole checkpoint, and the query gets a new id: the note knows none of its
+# batches, and everything is added once more. A key still knows each row. So the lab's ticks have both: a batch that is
+# in is passed over quickly, and a topic that is read again from the start changes nothing.
 
 # %%
+with db_utils.cursor("lab_owner") as cursor:  # our notes in a table of the lab
+    cursor.execute("DELETE FROM stream_commits WHERE sink = 'unit06b'")
 sink.close()
 producer.close()
 for query in spark.streams.active:
@@ -713,12 +750,15 @@ print("queries that still run:", len(spark.streams.active))
 # ## What you have learnt
 #
 # - `F.window` puts a time into a window: the start is in, the end is not. Sliding windows share ticks.
-# - Open and close need an order that you name: `min_by` and `max_by` with event time **and** a tie-break. `first` is whatever comes first.
+# - Open and close need an order that you name: `min_by` and `max_by` with event time **and** a tie-break. `first` is
+#   whatever comes first.
 # - Event time gives the same candles whenever they are computed; processing time does not.
-# - **Watermark** = newest event time minus what you wait. A window is over when its end is at or below it. It moves by ticks, never by the clock.
+# - **Watermark** = newest event time minus what you wait. A window is over when its end is at or below it. It moves by
+#   ticks, never by the clock.
 # - Late is judged by the window. `numRowsDroppedByWatermark` counts groups, not ticks.
 # - `append` once and final, `update` fresh and repeated, `complete` everything.
-# - `foreachBatch` is called **at least once** a batch. A repeated write must change nothing: a key with an upsert, or a note in the same transaction.
+# - `foreachBatch` is called **at least once** a batch. A repeated write must change nothing: a key with an upsert, or a
+#   note in the same transaction.
 # - A writer lets its errors out.
 #
 # **Next:** the exercises. The cell below copies them; open `06b_windows.ipynb` in the folder `work`.

@@ -83,6 +83,21 @@ def test_a_transaction_that_is_left_open_does_not_keep_the_schema(running_lab: L
     connection.close()
 
 
+def test_an_answer_that_writes_gets_a_connection_to_this_schema_alone(running_lab: Lab) -> None:
+    schema = Schema()
+    schema.execute("CREATE TABLE notes (word text)")
+    connection = schema.connection()
+    with connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO notes VALUES ('kept')")
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO notes VALUES ('never committed')")
+    assert schema.execute("SELECT word FROM notes") == [("kept",)]
+    assert not Tables().exists("notes")
+    schema.close()
+    assert connection.closed
+    assert schema.name not in names()
+
+
 def test_what_a_killed_kernel_left_is_removed_and_what_is_in_use_is_not(running_lab: Lab) -> None:
     old, new = f"check_{int(time.time()) - 2 * schemas.LEFT_BEHIND_SECONDS}_ab", f"check_{int(time.time())}_ab"
     schemas.make(old)
