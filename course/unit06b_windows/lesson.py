@@ -580,6 +580,9 @@ def upsert_candles(batch: DataFrame, batch_id: int) -> None:
 
 # %% [markdown]
 # - `execute_values` puts all rows in the place of `%s`, each value safely quoted.
+# - `db_utils.cursor` logs in, and then does what psycopg2 is made for: `with connection, connection.cursor() as cursor:`.
+#   At the end of such a block everything in it is committed; when it raises, everything is undone. The connection stays
+#   open. (`db_utils.cursor` closes it afterwards.)
 # - `toArrow().to_pylist()` is a list of dictionaries. Why not `collect()`? Its times have no time zone, and are in the
 #   zone of *your computer*; the database would take them for UTC. In Lisbon in winter nobody notices.
 
