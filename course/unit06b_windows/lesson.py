@@ -343,6 +343,7 @@ figure.add_scatter(
     x=list(range(1, 8)),
     y=[day + mark for mark in watermarks],
     name="watermark",
+    mode="lines",
     line={"color": "#2e9e5b", "shape": "hv"},
 )
 figure.update_layout(**LOOK, title="Event time of each tick, and the watermark after each delivery")
