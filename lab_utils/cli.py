@@ -113,7 +113,7 @@ def start(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Everything: servers, topics, tables, both producers, the Spark queries, JupyterLab."""
+    """Everything: servers, topics, tables, both producers, the Spark queries, the dashboard, JupyterLab."""
     from lab_utils.feeds.sources import EXCHANGE, LIVE
     from lab_utils.start import Job, run_for, run_live
 
@@ -513,11 +513,13 @@ def exchange(
 def dashboard(
     port: Annotated[int | None, typer.Option(min=1024, max=65_400, help="First port tried.")] = None,
     prefix: Annotated[str, typer.Option(help="Path at which a proxy serves the page, as in /proxy/8050/.")] = "/",
+    for_start: Annotated[bool, typer.Option("--for-start", help="A part of lab start.", hidden=True)] = False,
 ) -> None:
     """The market as a page for the browser: candles, volume and averages, once a second. Ctrl-C ends it."""
     from lab_utils.dashboard import page
     from lab_utils.signals import stop_on_signals
 
+    del for_start  # is there to be seen on the command line
     if not (prefix.startswith("/") and prefix.endswith("/")):
         raise LabError(f"The prefix {prefix!r} is no path.", "It begins and ends with a slash: --prefix /proxy/8050/")
     with stop_on_signals() as stop:

@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from lab_utils import db_utils, kafka_utils, stack
+from lab_utils.dashboard import place as dashboard_place
 from lab_utils.errors import LabError
 from lab_utils.feeds import sources
 from lab_utils.feeds.exchange import place
@@ -38,6 +39,7 @@ PRODUCER_STOP_SECONDS = 45
 STREAM_STOP_SECONDS = 30
 JUPYTER_STOP_SECONDS = 10
 EXCHANGE_START_SECONDS = 60
+DASHBOARD_START_SECONDS = 60
 EXCHANGE_STOP_SECONDS = 15
 JUPYTER_OVERRIDES = {
     # The lab works offline, and the first thing to see is not a question about news.
@@ -157,6 +159,7 @@ class Run:
         self.stream = Child("stream", "stream", "--await-servers", str(STREAM_START_SECONDS))
         self.exchange: Child | None = None
         self.producers: list[Child] = []
+        self.dashboard: Child | None = None
         self.first_offsets: dict[tuple[str, int], int] = {}
         self.memory_mb: dict[str, int] = {}
 
@@ -186,6 +189,25 @@ class Run:
         faults = [part for fault in self.job.faults for part in ("--fault", fault)]
         speed = f"{self.job.speed or 1:g}"
         return Child("exchange", "exchange", "--for-start", "--speed", speed, "--json", *faults)
+
+    def show(self) -> None:
+        """Start the dashboard, unless one is open already."""
+        if dashboard_place.address() is None:
+            self.dashboard = Child("dashboard", "dashboard", "--for-start")
+
+    def dashboard_address(self) -> str:
+        """Where the dashboard is, once it answers.
+
+        Raises:
+            LabError: it did not start.
+        """
+
+        def is_there() -> bool:
+            self.check()
+            return dashboard_place.address() is not None
+
+        _await(is_there, DASHBOARD_START_SECONDS, "The dashboard did not start", "Look at: lab logs dashboard")
+        return str(dashboard_place.address())
 
     def _producers(self) -> Iterator[tuple[str, list[str]]]:
         """What each producer is called with."""
@@ -221,7 +243,7 @@ class Run:
         self._sample_memory()
 
     def _children(self) -> list[Child]:
-        return [child for child in (*self.producers, self.exchange, self.stream) if child is not None]
+        return [child for child in (*self.producers, self.exchange, self.stream, self.dashboard) if child is not None]
 
     def _sample_memory(self) -> None:
         members = {"kafka": kafka_server.process(), "postgres": postgres_server.process()}
@@ -372,10 +394,10 @@ def _only_one() -> Iterator[None]:
 def stop_leftovers() -> list[str]:
     """Stop the parts of this checkout's pipeline whose `lab start` is gone; what they were."""
     stopped = []
-    for command in ("produce", "--for-start", "stream"):
-        while (found := processes.find_process("lab_utils.cli", str(settings().state_dir), command)) is not None:
+    for part in (["produce"], ["exchange", "--for-start"], ["dashboard", "--for-start"], ["stream"]):
+        while (found := processes.find_process("lab_utils.cli", str(settings().state_dir), *part)) is not None:
             processes.stop_process(found, seconds=STREAM_STOP_SECONDS)
-            stopped.append("exchange" if command == "--for-start" else command)
+            stopped.append(part[0])
     with _jupyter_lock() as is_ours:
         if is_ours and _stop_left_jupyter():
             stopped.append("jupyter")
@@ -490,13 +512,15 @@ def run_live(job: Job, console: Console) -> None:
         try:
             console.print("Starting Kafka, PostgreSQL, Spark and JupyterLab …")
             run.begin()
+            run.show()
             with open_jupyter() as (_, address):
+                page = run.dashboard_address()
                 if not console.is_terminal:  # a file or a pipe gets the picture only at the end
-                    console.print(f"JupyterLab: {address}")
+                    console.print(f"JupyterLab: {address}\nDashboard: {page}")
                 with Live(console=console, refresh_per_second=2, transient=False) as live:
                     while not stop.wait(1):
                         run.check()
-                        live.update(_picture(run, address))
+                        live.update(_picture(run, address, page))
                 console.print("Stopping; storing the last records …")
                 summary = run.end()
                 console.print(
@@ -508,11 +532,12 @@ def run_live(job: Job, console: Console) -> None:
             stack.down()
 
 
-def _picture(run: Run, jupyter_address: str) -> Group:
+def _picture(run: Run, jupyter_address: str, dashboard_address: str) -> Group:
     """What is running and what has arrived."""
     counts = run._counts()
     servers = Table(title="Market Stream Lab (Ctrl-C stops all of it)", show_header=False)
     servers.add_row("JupyterLab", jupyter_address)
+    servers.add_row("dashboard", dashboard_address)
     servers.add_row("Kafka", kafka_server.bootstrap_servers())
     servers.add_row("PostgreSQL", f"{processes.HOST}:{postgres_server.port()}, database {db_utils.DATABASE}")
     servers.add_row("stored", f"{counts['stored']:,} ticks, {counts['dead_letters']:,} dead letters")

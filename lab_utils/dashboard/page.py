@@ -1,6 +1,7 @@
 """The market chart as a web page, `lab dashboard`: a process of its own, on loopback, without the network."""
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,13 +13,13 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from lab_utils.dashboard import market
 from lab_utils.dashboard.market import RANGES, Market, Pair
+from lab_utils.dashboard.place import NAME, address
 from lab_utils.dashboard.source import Source
 from lab_utils.errors import LabError
 from lab_utils.servers import processes
 from lab_utils.settings import settings
 from lab_utils.signals import Stop
 
-NAME = "dashboard"
 TICK_MS = 1000
 STYLE = """
 :root { color-scheme: light dark; --soft: #8a8f98; }
@@ -128,11 +129,13 @@ def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None]) -
     """
     with processes.lock(NAME) as is_ours:
         if not is_ours:
-            raise LabError("A dashboard of this checkout runs already.", "Stop it with Ctrl-C there.")
+            raise LabError("A dashboard of this checkout runs already.", f"Open it at: {address()}")
         source = Source()
         page = make_page(source, prefix)
-        chosen = processes.choose_port(NAME, port or settings().dashboard_port)
+        wanted = port or settings().dashboard_port
+        chosen = processes.choose_port(NAME, wanted)
         server = make_server(processes.HOST, chosen, page.server, threaded=True, request_handler=_Silent)
+        processes.write_record(NAME, processes.Record(os.getpid(), chosen, wanted))
         say(f"http://{processes.HOST}:{chosen}/")
         server.timeout = 0.5
         try:

@@ -154,6 +154,8 @@ def test_a_start_without_a_time_limit_brings_jupyterlab_and_ctrl_c_stops_all(sto
             address = found.group()
             break
     assert address
+    dashboard = re.search(r"http://127\.0\.0\.1:\d+/", start.stdout.readline())
+    assert dashboard and "Market Stream Lab" in httpx.get(dashboard.group(), trust_env=False).text
     children = psutil.Process(start.pid).children()
     (jupyter,) = (process for process in children if "jupyterlab" in process.cmdline())
     assert httpx.get(address, follow_redirects=True, trust_env=False).status_code == httpx.codes.OK
