@@ -143,8 +143,9 @@ def table_card(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], n
 
 def in_notebook() -> bool:
     """Whether a kernel shows what is displayed."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    # Without this name it is being imported at this moment, by another thread: no kernel shows anything then.
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = get_ipython() if get_ipython is not None else None
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 

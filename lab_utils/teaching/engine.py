@@ -206,10 +206,9 @@ def _one_line(error: BaseException | None) -> str:
 
 
 def student_frames(error: BaseException) -> str:
-    """The last lines of the student's own code on the way to an exception, innermost last."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if _is_students(frame.filename)]
-    chosen = (own or frames)[-2:]
+    """The last lines of the student's own code on the way to an exception, innermost last; lines of others say nothing."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_students(frame.filename)]
+    chosen = own[-2:]
     return "\n".join(f"line {frame.lineno}, in {frame.name}: {frame.line or ''}".rstrip(": ") for frame in chosen)
 
 
