@@ -70,7 +70,7 @@ check("06a.1", read_from)
 # `partition`, `offset`, `symbol`, `price`, `size`, `event_time`.
 #
 # - `price` and `size` keep every digit, up to 18 behind the point. They come as JSON numbers or in quotes.
-# - `event_time` is a timestamp. The text is in ISO 8601 and in UTC; what is not such a text is no time.
+# - `event_time` is a timestamp. The text is in ISO 8601 and in UTC; what cannot be read as a time is `NULL`.
 # - A field that is missing or cannot be read is `NULL`, the others of that record stay. Nothing may end the query.
 
 
@@ -112,8 +112,8 @@ check("06a.2", parse_ticks)
 # A record is **valid** when it is not corrupt, has a symbol of at least one character, a price above zero, and an event time. A size may be
 # missing; one that is there is not below zero.
 #
-# The rejected ones have the columns `partition`, `offset`, `value` as it was, and `reason`: a text with the name of a column that is not as
-# it should be, such as `no price`. The valid ones have `partition`, `offset`, `symbol`, `price`, `size` and `event_time`.
+# The rejected ones have the columns `partition`, `offset`, `value` as it was, and `reason`: a text in which the name of a column
+# stands that is not as it should be, such as `no price` or `no event_time`. The valid ones have `partition`, `offset`, `symbol`, `price`, `size` and `event_time`.
 
 
 # %%
@@ -194,8 +194,8 @@ check("06a.4", bring_new)
 # `rows_behind` says for each topic and partition how many records were still to be read when a batch had ended, as `{topic: {partition:
 # records}}`, the partition as a number. It is given a report as `json.loads(query.lastProgress.json)` makes it.
 #
-# A query may read several topics, by one source or by several. A partition may be so new that the batch did not know it: then it stands in
-# `latestOffset` alone, and all its records, counted from offset 0, are still to be read.
+# A query may read several topics, by one source or by several; no topic is read by two. A partition may be so new that the batch did not
+# know it: then it stands in `latestOffset` alone, and all its records, counted from offset 0, are still to be read.
 
 
 # %%

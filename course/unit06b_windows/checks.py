@@ -95,7 +95,7 @@ def _with_columns(trial: Trial, given: str, rows: Sequence[Row], columns: Sequen
     flat = [_flat(row) for row in rows]
     for row in flat[:1]:
         for column in columns:
-            assert column in row, f"{given} has the columns {', '.join(row)}: there is no `{column}`."
+            assert column in row, f"{given} has the columns {', '.join(rows[0])}: there is no `{column}`."
     return [{column: _plain(given, column, row[column]) for column in columns} for row in flat]
 
 
@@ -138,7 +138,8 @@ def _compare(
         assert place in theirs, f"{given} has a row for {_name(row, key)}, which does not belong there."
         mine[place] = row
     missing = [row for place, row in theirs.items() if place not in mine]
-    assert not missing, f"{given} has {len(rows)} rows, and none for {_name(missing[0], key)}."
+    count = f"{len(rows)} row{'s' * (len(rows) != 1)}"
+    assert not missing, f"{given} has {count}, and none for {_name(missing[0], key)}."
     for column in [column for column in wanted[0] if column not in key]:
         trial.stage(column)
         for place, row in mine.items():
@@ -358,7 +359,7 @@ KOLKATA = timezone(timedelta(hours=5, minutes=30))
     hints=[
         "A tick is not late by its own time. Look at delivery 5 in the lesson: what was older than the watermark, and in time all the same?",
         "`F.window` works without a grouping as well: `ticks.withColumn(…)` with it, and then compare the end of the window with the "
-        "watermark. Which comparison is right when both are equal? Delivery 4 of the lesson does not tell; the sentence above the table does.",
+        "watermark. Which comparison is right when both are equal? Delivery 4 of the lesson does not tell; the sentence that says when a window is over does.",
         '    window_end = F.window("event_time", width).getField("end")\n'
         '    return ticks.withColumn("window_end", window_end).where(F.col("window_end") … F.lit(watermark))',
     ],
@@ -475,9 +476,10 @@ def check_upsert(trial: Trial, upsert_candles: Callable[..., Any]) -> None:
     def write(rows: Sequence[Row], batch_id: int, what: str) -> str:
         given = f"upsert_candles(batch, {batch_id}, connection) with {what}"
         trial.stage("writes the batch")
-        trial.call(upsert_candles, _frame(trial, rows, CANDLE_FIELDS), batch_id, connection, given=given)
+        batch = _frame(trial, rows, CANDLE_FIELDS).select(*reversed(TABLE_COLUMNS))
+        trial.call(upsert_candles, batch, batch_id, connection, given=given)
         _is_committed(trial, connection, given)
-        return f"After {given} the table"
+        return f"The table after {given}"
 
     def look(after: str, wanted: Sequence[Row]) -> None:
         names = ", ".join(TABLE_COLUMNS)
@@ -499,7 +501,8 @@ def _is_committed(trial: Trial, connection: Any, given: str) -> None:
     if connection.closed:
         raise AssertionError(f"After {given} the connection is closed, and the next batch needs it.")
     assert connection.info.transaction_status == TRANSACTION_STATUS_IDLE, (
-        f"After {given} a transaction is still open: nobody else sees the rows, and they are undone when the program ends."
+        f"After {given} a transaction is still open: what it did is seen by nobody else, and undone when the program ends. "
+        "Every way out of the function must end it."
     )
 
 
@@ -591,7 +594,7 @@ def check_add_once(trial: Trial, add_once: Callable[..., Any]) -> None:
         trial.stage("writes the batch")
         trial.call(add_once, frames[number], batch_id, query_id, connection, given=given(batch_id, what))
         _is_committed(trial, connection, given(batch_id, what))
-        return f"After {given(batch_id, what)} the table"
+        return f"The table after {given(batch_id, what)}"
 
     def look(after: str, *batches: int) -> None:
         names = ("symbol", "ticks", "volume")
@@ -607,15 +610,15 @@ def check_add_once(trial: Trial, add_once: Callable[..., Any]) -> None:
     look(add(1, 1, other, "the second batch of another query"), 0, 0, 1, 1)
     done = [0, 0, 1, 1]
     refusals = (
-        ("totals", "symbol <> 'BTC'", "a batch of whose symbols the database refuses one"),
-        ("batches", "batch_id < 3", "a batch that cannot be noted"),
+        ("totals", "symbol <> 'BTC'", "a batch in which the database refuses one symbol"),
+        ("batches", "batch_id < 3", "a batch whose note the database refuses"),
     )
     for batch_id, (table, rule, what) in enumerate(refusals, 2):
         schema.execute(f"ALTER TABLE {table} ADD CONSTRAINT refusal CHECK ({rule}) NOT VALID")
         connection = schema.connection()
         _is_refused(trial, lambda b=batch_id, c=connection: add_once(frames[2], b, query, c), given(batch_id, what))  # type: ignore[misc]
         connection.close()
-        look(f"After {given(batch_id, what)} the table", *done)
+        look(f"The table after {given(batch_id, what)}", *done)
         schema.execute(f"ALTER TABLE {table} DROP CONSTRAINT refusal")
         connection = schema.connection()
         done.append(2)

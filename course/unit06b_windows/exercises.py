@@ -8,8 +8,8 @@
 #
 # The check tries your function on ticks that you have not seen: late ones, some at the same moment, some without a
 # size, prices with many digits. Any function that does the job passes; DataFrame functions or `spark.sql`, both are
-# fine. The columns of a result may stand in any order, and others may stand beside them. When you are stuck,
-# `hint("06b.1")`.
+# fine. The columns of a result may stand in any order, and others may stand beside them; a struct `window` counts as
+# `window_start` and `window_end`. When you are stuck, `hint("06b.1")`.
 #
 # Start the servers and Spark first. This takes some seconds:
 
@@ -31,8 +31,9 @@ from lab_utils.streaming.session import get_spark
 spark = get_spark()
 
 # %% [markdown]
-# A few ticks to try your functions on, as in `last_5_minutes(TICKS).show()`. All that your functions get look like
-# these: `price` and `size` are `decimal(38,18)`, and a price update without a trade has no `size`.
+# A few ticks to try your functions on, as in `last_5_minutes(TICKS).orderBy("window_start").show()`. All that your
+# functions get look like these: `price` and `size` are `decimal(38,18)`, and a price update without a trade has no `size`.
+# They are a batch, for which a watermark means nothing: all windows are given out.
 
 # %%
 TICKS = spark.sql("""
@@ -55,7 +56,8 @@ TICKS.show()
 # `close`, `volume` (the sum of the sizes, 0 when none is known), `tick_count`, and `trades`: how many of the ticks have
 # a size.
 #
-# Open and close go by event time; of two ticks at the same moment, the one with the smaller `kafka_offset` came first.
+# Open and close go by event time; of two ticks at the same moment, the one with the smaller `kafka_offset` came first (all
+# ticks of a symbol lie in one partition).
 # All prices keep all their digits. It must work on a stream as well.
 
 
@@ -99,10 +101,11 @@ check("06b.1", candles)
 # ## 06b.2 The last five minutes
 #
 # `last_5_minutes` gives, for each symbol and each full minute at which a window of five minutes ends, the lowest and
-# the highest price of these five minutes. Columns: `symbol`, `window_start`, `window_end`, `low`, `high`.
+# the highest price of these five minutes. Columns: `symbol`, `window_start`, `window_end`, `low`, `high`. All ticks are in
+# one currency.
 #
-# Its argument is a stream of ticks, and what it returns will be written in the mode `append`. A tick may come up to two
-# minutes later than the newest one, and must be in; nobody waits longer.
+# Its argument is a stream of ticks, and what it returns will be written in the mode `append`. A tick may come late: its
+# event time may lie up to two minutes before the newest one seen so far, and it must be in. Nobody waits longer.
 
 
 # %%
@@ -138,7 +141,7 @@ check("06b.2", last_5_minutes)
 #
 # `numRowsDroppedByWatermark` does not say how many ticks were lost. `late_ticks` does: given the watermark of a query
 # that makes candles that are `width` wide, it returns those of the ticks that the query would drop if they came now.
-# Their columns stay as they are.
+# The columns of a tick are in the result as they were.
 #
 # `watermark` is a datetime with a time zone. `late_ticks(ticks, watermark, "1 minute").count()` is then the number that
 # was wanted.
@@ -179,8 +182,9 @@ check("06b.3", late_ticks)
 #         PRIMARY KEY (symbol, currency, window_start)
 #     )
 #
-# and the batch has the same columns. `connection` is an open connection of psycopg2, in which `candles` is found; leave
-# it open, the next batch uses it too. The computer on which this runs may be in any time zone.
+# and the batch has the same columns, in any order. `connection` is an open connection of psycopg2. Only through it is the
+# table `candles` found: the check makes one of its own for you. Leave it open, the next batch uses it too. The computer on
+# which this runs may be in any time zone.
 
 
 # %%
@@ -225,7 +229,7 @@ check("06b.4", upsert_candles)
 #     CREATE TABLE totals (symbol text PRIMARY KEY, ticks bigint NOT NULL, volume numeric NOT NULL)
 #     CREATE TABLE batches (query_id uuid, batch_id bigint, PRIMARY KEY (query_id, batch_id))
 #
-# The table `batches` is yours, for notes. `query_id` is a text. When the database refuses something, nothing of the
+# Both are found only through `connection`, as before. The table `batches` is yours, for notes. `query_id` is a text. When the database refuses something, nothing of the
 # batch may stay, and the error must come out of your function: else Spark takes the batch for done.
 
 

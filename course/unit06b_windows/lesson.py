@@ -63,14 +63,14 @@ FIELDS = "symbol string, currency string, price decimal(38,18), size decimal(38,
 
 
 def parse_ticks(records: DataFrame) -> DataFrame:
-    """The valid ticks among Kafka records, with the place of each in Kafka and the time when the broker took it."""
+    """The valid ticks among Kafka records, with the place of each in Kafka and the time when it was sent."""
     parsed = records.select(
         F.from_json(F.col("value").cast("string"), FIELDS).alias("tick"),
         F.col("partition").alias("kafka_partition"),
         F.col("offset").alias("kafka_offset"),
-        F.col("timestamp").alias("broker_time"),
+        F.col("timestamp").alias("sent_time"),
     )
-    ticks = parsed.select("tick.*", "kafka_partition", "kafka_offset", "broker_time")
+    ticks = parsed.select("tick.*", "kafka_partition", "kafka_offset", "sent_time")
     ticks = ticks.withColumn("event_time", F.col("event_time").try_cast("timestamp"))
     return ticks.where("symbol IS NOT NULL AND currency IS NOT NULL AND price > 0 AND event_time IS NOT NULL")
 
@@ -127,8 +127,8 @@ for name, order in (("oldest first", F.asc("event_time")), ("newest first", F.de
 # %% [markdown]
 # **The first trap.** `first` takes the row that happens to be read first. Ticks that are sent again, two partitions, or
 # work shared between two cores are enough to change their order, and a candle that was right in every test is wrong
-# some day. An `orderBy` before the grouping is no cure: the grouping brings the rows to other places, and promises no
-# order there. (A stream cannot be sorted in this way at all.)
+# some day. An `orderBy` before the grouping is no cure, though it looks like one here: `coalesce(1)` has put all rows
+# into one part. With several, the grouping brings the rows to other places, and promises no order there. (A stream cannot be sorted in this way at all.)
 #
 # Say what "first" means instead. `F.min_by(price, x)` is the price of the row with the smallest `x`. Which `x`? The
 # event time; and for two ticks at the same moment the one that was first in Kafka. A struct is compared field by field,
@@ -158,7 +158,7 @@ candles = one_minute_candles(ticks)
 look(candles.where("symbol = 'SOL'").orderBy("window_start"))
 
 # %% [markdown]
-# `coalesce` takes the first value that is not `NULL`: the sum of nothing but unknown sizes is `NULL`, and the volume of
+# `F.coalesce` (which only shares its name with the other one) takes the first value that is not `NULL`: the sum of nothing but unknown sizes is `NULL`, and the volume of
 # such a minute is 0. The currency is part of the group, for a price in USD and one in EUR must not become one candle.
 #
 # The whole hour of SOL. Candles need only be looked at:
@@ -185,6 +185,9 @@ figure.update_yaxes(title="USD", **GRID)
 figure
 
 # %% [markdown]
+# `F.window` gives a column like any other. It need not stand in a `groupBy`: `ticks.withColumn("w",
+# F.window("event_time", "1 minute"))` writes its window beside each tick, and `w.end` is the end of it.
+#
 # A third argument makes windows **slide**: one of five minutes begins at every full minute. Now a tick lies in five
 # windows, and is counted in each:
 
@@ -200,16 +203,16 @@ look(sliding.where("symbol = 'BTC'").select("window.start", "window.end", "count
 # %% [markdown]
 # ## 2. Event time and processing time
 #
-# Each tick has two times. `event_time` is when the market moved. `broker_time` is when the broker took the record,
-# close to when we process it. Make candles of both:
+# Each tick has two times. `event_time` is when the market moved. `sent_time` is when the record was sent to
+# the broker, close to when we process it. Make candles of both:
 
 # %%
-for time in ("event_time", "broker_time"):
+for time in ("event_time", "sent_time"):
     windows = ticks.where("symbol = 'BTC'").groupBy(F.window(time, "1 minute")).count().orderBy("window").collect()
     print(f"{time:12} {len(windows):3} windows, the first with {windows[0]['count']} ticks")
 
 # %% [markdown]
-# By the broker's time, an hour of market is one candle or two: we sent it within a second. The same happens on a live
+# By the time of sending, an hour of market is one candle or two: we sent it within seconds. The same happens on a live
 # market after each standstill: what was held back comes at once, and by processing time all of it "happened" now. By
 # event time the result is the same, whenever it is computed. So candles go by event time.
 #
@@ -287,8 +290,9 @@ stepwise.processAllAvailable()
 print("runs:", stepwise.isActive)
 
 # %% [markdown]
-# Now deliver one after the other. `processAllAvailable` waits until Spark has done all that is there. `given out` is
-# what is new in the table.
+# Now deliver one after the other; this takes half a minute. `processAllAvailable` waits until Spark has done all that is
+# there. What a query keeps from batch to batch is its **state**: ours has one row for each window that is still open,
+# shown as `open windows`. `given out` is what is new in the table.
 
 # %% tags=["deterministic"]
 rows_before = 0
@@ -301,7 +305,7 @@ for number, delivery in enumerate(DELIVERIES, 1):
     watermarks.append(progress["eventTime"]["watermark"][11:19])
     kept = progress["stateOperators"][0]["numRowsTotal"]
     times = ", ".join(moment for moment, _ in delivery)
-    print(f"{number}  {times:18}  watermark {watermarks[-1]}  in memory {kept}  given out {table[rows_before:]}")
+    print(f"{number}  {times:18}  watermark {watermarks[-1]}  open windows {kept}  given out {table[rows_before:]}")
     rows_before = len(table)
 
 # %% [markdown]
@@ -318,7 +322,7 @@ for number, delivery in enumerate(DELIVERIES, 1):
 #
 # **The last window never comes** until a later tick does: the watermark moves by ticks, not by the clock. When a market
 # closes, its last minute stays with Spark. Here is the picture. Each dot is a tick; a tick is late when the band in
-# which it lies, its minute, is all below the line:
+# which it lies, its minute, is all below the line as it was before, to the left of the dot:
 
 # %%
 day = "2026-11-02 "
@@ -367,8 +371,8 @@ stepwise.stop()
 # To know how much, count the ticks yourself: a tick is late when the end of its window is at or below the watermark.
 # That is exercise 3.
 #
-# And what Spark promises is one-sided: a tick that is not late is never dropped. One that is late may still be taken,
-# as the line is moved between batches and ticks in the very next one may slip in.
+# And what Spark promises is one-sided: a tick that is not late is never dropped. One that is late may still be taken:
+# the line moves only between two batches, so a late tick in the very next batch may get in.
 #
 # How long should one wait? Long: fewer ticks lost, more memory, later candles. Short: the reverse. The lab's own
 # pipeline waits ten minutes, and computes the candles of later ticks anew from the table.
@@ -384,7 +388,8 @@ stepwise.stop()
 # | `update` | each window that this batch has changed, as it stands now |
 # | `complete` | all windows since the beginning |
 #
-# The same deliveries again, in each mode, one record a batch (`maxOffsetsPerTrigger`). `foreachBatch` hands each batch
+# The same deliveries again, in each mode, one record a batch (`maxOffsetsPerTrigger`). With some thirty batches it takes
+# the better part of a minute. `foreachBatch` hands each batch
 # to a function, as an ordinary DataFrame, with its number. Ours writes down what it gets:
 
 # %% tags=["deterministic"]
@@ -412,8 +417,9 @@ columns = {mode: [", ".join(rows) for rows in batches.values()] for mode, batche
 pd.DataFrame.from_dict({"tick": [*moments, "(none)"], **columns}, orient="index").T.fillna("")
 
 # %% [markdown]
-# - The last row is a batch without ticks. Spark runs one when the watermark has moved, to give out or forget what is
-#   over.
+# - The last row is a batch without ticks. Spark runs one when the watermark has moved and no record is waiting, to give
+#   out or forget what is over. In section 3 there was a pause after each delivery, so it ran at once. Here the next
+#   record was waiting each time but the last. (`complete` forgets nothing and needs no such batch.)
 # - `append`: each candle once, but late: a minute and more after its end. (And one batch after the tick that closed it:
 #   the watermark moves between two batches.) The right mode for files, or for messages that cannot be taken back.
 # - `update`: always fresh, and the same candle again and again. Whoever receives it must **replace** the old one. This
@@ -462,7 +468,7 @@ LOGIN = {"user": "lab_writer", "password": postgres_server.password("lab_writer"
 
 def append_ticks(batch: DataFrame, _batch_id: int) -> None:
     """Add a batch to the table."""
-    batch.drop("broker_time").write.jdbc(URL, "unit06b_ticks", mode="append", properties=LOGIN)
+    batch.drop("sent_time").write.jdbc(URL, "unit06b_ticks", mode="append", properties=LOGIN)
 
 
 def ask(query: str) -> list[tuple[object, ...]]:
@@ -503,13 +509,16 @@ print("and after a second run:", ask("SELECT count(*) FROM unit06b_ticks")[0][0]
 print("commits:", sorted(file.name for file in (folder / "append_ticks" / "commits").glob("[0-9]*")))
 
 # %% [markdown]
-# All there, and the second run added nothing: the checkpoint knows that all three batches are done.
+# All there, and the second run added nothing (8,000 is a limit that Spark shares out among the partitions, and rounds): the checkpoint knows that all three batches are done.
 #
 # **The second trap.** *When* does it know? Spark writes the plan of a batch to `offsets`, then runs your function, and
 # when it has returned, writes the file in `commits`. Let the power fail between the last two: the rows are in the
 # database, and the checkpoint does not know it. Do it. Remove the newest commit file, and start again:
 
 # %% tags=["deterministic"]
+TWICE = (
+    "SELECT count(*) FROM (SELECT 1 FROM unit06b_ticks GROUP BY kafka_partition, kafka_offset HAVING count(*) > 1) AS t"
+)
 
 
 def as_if_crashed_in(checkpoint: Path, batch_id: int) -> None:
@@ -524,10 +533,7 @@ def as_if_crashed_in(checkpoint: Path, batch_id: int) -> None:
 as_if_crashed_in(folder / "append_ticks", 2)
 run(tick_stream(), append_ticks, folder / "append_ticks")
 print("rows in the table:", ask("SELECT count(*) FROM unit06b_ticks")[0][0])
-twice = (
-    "SELECT count(*) FROM (SELECT 1 FROM unit06b_ticks GROUP BY kafka_partition, kafka_offset HAVING count(*) > 1) AS t"
-)
-print("ticks that are there twice:", ask(twice)[0][0])
+print("ticks that are there twice:", ask(TWICE)[0][0])
 
 # %% [markdown]
 # Spark ran the batch again, as it must: it cannot know how far your function had come. A batch is delivered **at least
@@ -567,6 +573,7 @@ UPSERT = """
     SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
         volume = excluded.volume, tick_count = excluded.tick_count
 """
+connection = db_utils.connect("lab_writer")  # by psycopg2; it stays open from batch to batch
 written: dict[int, int] = {}
 """Batch → how many candles it had."""
 
@@ -575,19 +582,22 @@ def upsert_candles(batch: DataFrame, batch_id: int) -> None:
     """Insert the candles of a batch, or replace those that are there."""
     rows = [tuple(row[name] for name in COLUMNS) for row in batch.toArrow().to_pylist()]
     written[batch_id] = len(rows)
-    with db_utils.cursor("lab_writer") as cursor:
+    with connection, connection.cursor() as cursor:
         execute_values(cursor, UPSERT, rows)
 
 
 # %% [markdown]
-# - `execute_values` puts all rows in the place of `%s`, each value safely quoted.
-# - `db_utils.cursor` logs in, and then does what psycopg2 is made for: `with connection, connection.cursor() as cursor:`.
-#   At the end of such a block everything in it is committed; when it raises, everything is undone. The connection stays
-#   open. (`db_utils.cursor` closes it afterwards.)
+# - A **cursor** is what a connection is given its statements through. `execute_values` puts all rows in the place of
+#   `%s`, each value safely quoted.
+# - `with connection, connection.cursor() as cursor:` is a transaction of psycopg2. At the end of such a block everything
+#   in it is committed; when it raises, everything is undone. The connection stays open. (`db_utils.cursor`, which you saw
+#   above, logs in, does the same, and closes the connection.)
 # - `toArrow().to_pylist()` is a list of dictionaries. Why not `collect()`? Its times have no time zone, and are in the
-#   zone of *your computer*; the database would take them for UTC. In Lisbon in winter nobody notices.
+#   zone of *your computer*; the database would take them for UTC. In Lisbon in winter, where the clock shows UTC, nobody
+#   notices.
 
 # %% tags=["deterministic"]
+shutil.rmtree(folder / "candles", ignore_errors=True)
 
 
 def candle_stream() -> DataFrame:
@@ -600,7 +610,6 @@ def candles_in_table() -> list[tuple[object, ...]]:
     return ask("SELECT count(*), sum(tick_count), round(sum(volume), 3) FROM unit06b_candles")
 
 
-shutil.rmtree(folder / "candles", ignore_errors=True)
 run(candle_stream(), upsert_candles, folder / "candles")
 print("candles by batch: ", written)
 print("in the table:     ", candles_in_table()[0])
@@ -611,7 +620,8 @@ print("candles replayed: ", written)
 print("in the table:     ", candles_in_table()[0])
 
 # %% [markdown]
-# Batch 2 came again, and the table is as before. In `update` mode each row is the full state of its candle, so it is
+# Batch 2 came again, and the table is as before. (The batches had more candles than the table: a minute that lies in two
+# batches came twice. Batch 3 is one without ticks, as in section 4.) In `update` mode each row is the full state of its candle, so it is
 # replaced, never added. `SET tick_count = unit06b_candles.tick_count + excluded.tick_count` would count ticks twice,
 # and that even without a crash.
 
@@ -623,7 +633,14 @@ print("in the table:     ", candles_in_table()[0])
 # note is kept: in the same database, written **in the same transaction** as the rows. A **transaction** takes effect as
 # a whole or not at all; so there is no moment for a crash between the rows and the note.
 #
-# A batch is named by the id of its query, which is in the checkpoint and survives a restart, and its number.
+# A batch is named by the id of its query, which is in the checkpoint and survives a restart, and its number. In the
+# cell below:
+#
+# - `getLocalProperty("sql.streaming.queryId")` asks Spark which query runs this function. A `uuid` is such an id.
+# - `ON CONFLICT DO NOTHING` inserts nothing when the key is there. `cursor.rowcount` is how many rows went in: 0 means
+#   that the batch was noted before.
+# - `AS stored` gives the row that is in the table a name, so that one can add to it.
+# - `GRANT` lets `lab_writer` use the tables.
 
 # %%
 with db_utils.cursor("lab_owner") as cursor:
@@ -642,7 +659,7 @@ ADD = """
 
 
 def turnover_of(batch: DataFrame) -> list[tuple[object, ...]]:
-    """The turnover of each coin in a batch. A product of two long decimals needs more digits than there are: cut them."""
+    """The turnover of each coin in a batch. 38 digits times 38 digits do not fit into 38: so both are cut first."""
     paid = F.col("price").cast("decimal(20,8)") * F.coalesce("size", F.lit(0)).cast("decimal(17,9)")
     return [tuple(row) for row in batch.groupBy("symbol").agg(F.sum(paid), F.count("*")).collect()]
 
@@ -673,7 +690,8 @@ run(tick_stream(), add_turnover, folder / "turnover")
 print("turnover and ticks:", turnover_in_table())
 
 # %% [markdown]
-# And when it fails in the middle of the function? Begin anew, with a table that refuses one of the coins:
+# And when it fails in the middle of the function? Begin anew (`TRUNCATE` empties the tables), with a table that refuses
+# one of the coins (`CHECK` is a rule that each row must keep):
 
 # %% tags=["deterministic"]
 from pyspark.errors import StreamingQueryException
@@ -745,6 +763,7 @@ print("turnover and ticks:", turnover_in_table())
 with db_utils.cursor("lab_owner") as cursor:  # our notes in a table of the lab
     cursor.execute("DELETE FROM stream_commits WHERE sink = 'unit06b'")
 sink.close()
+connection.close()
 producer.close()
 for query in spark.streams.active:
     query.stop()

@@ -11,6 +11,6 @@ UPSERT = """
 
 def upsert_candles(batch, batch_id, connection):
     columns = ["symbol", "currency", "window_start", "open", "high", "low", "close", "volume", "tick_count"]
-    rows = [tuple(row.values()) for row in batch.toArrow().to_pylist()]
+    rows = [tuple(row.values()) for row in batch.select(columns).toArrow().to_pylist()]
     with connection, connection.cursor() as cursor:
         execute_values(cursor, UPSERT, rows)

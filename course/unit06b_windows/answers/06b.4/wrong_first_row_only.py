@@ -1,6 +1,6 @@
 # outcome: FAIL
 # stage: which rows
-# message: has 1 rows, and none for
+# message: has 1 row, and none for
 UPSERT = """
     INSERT INTO candles (symbol, currency, window_start, open, high, low, close, volume, tick_count) VALUES %s
     ON CONFLICT (symbol, currency, window_start) DO UPDATE
