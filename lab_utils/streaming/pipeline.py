@@ -263,6 +263,8 @@ def _watch(queries: Sequence[StreamingQuery], stopped: threading.Event) -> None:
     while not stopped.wait(0.2):
         failed = [query for query in queries if not query.isActive and query.exception() is not None]
         if failed:
+            # A topic that is made anew in the middle of a batch makes it fail in one of many ways.
+            _check_topics_again()
             raise explained(failed[0].name, str(failed[0].exception()))
         if not any(query.isActive for query in queries):
             break

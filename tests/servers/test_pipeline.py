@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
@@ -200,6 +200,24 @@ def test_a_topic_that_was_created_again_is_refused(running_lab: Lab, spark: Spar
     kafka_utils.ensure_topics()
     with pytest.raises(LabError, match="was deleted and created again"):
         run_once(spark)
+
+
+def test_a_query_that_fails_in_whatever_way_when_its_topic_was_made_anew_names_that(
+    running_lab: Lab, spark: SparkSession
+) -> None:
+    pipeline.prepare()
+    with kafka_utils.admin() as client:
+        client.delete_topics([CRYPTO.topic])
+        wait_until(lambda: CRYPTO.topic not in client.list_topics(), 20, "the topic to be deleted")
+    kafka_utils.ensure_topics()
+
+    def fail(_batch: DataFrame, _batch_id: int) -> None:
+        raise RuntimeError("o1553.getResult")
+
+    query = spark.readStream.format("rate").load().writeStream.foreachBatch(fail).start()
+    wait_until(lambda: query.exception() is not None, 60, "the query to fail")
+    with pytest.raises(db_utils.TopicChangedError, match="created again"):
+        pipeline._watch([query], threading.Event())
 
 
 def test_a_broker_that_does_not_answer_while_spark_starts_is_waited_for(running_lab: Lab) -> None:
