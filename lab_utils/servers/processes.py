@@ -27,6 +27,8 @@ from lab_utils.waiting import WaitTimeout, wait_until
 HOST = "127.0.0.1"
 """All servers listen on loopback only."""
 
+RELEASE_SECONDS = 10
+
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 """The log4j configuration of the lab's JVMs; `-Dlab.log` names the file."""
 
@@ -150,6 +152,8 @@ def choose_port(name: str, wanted: int, *, taken: Sequence[int] = ()) -> int:
     """
     record = read_record(name)
     before: list[int] = [record.port] if record and record.wanted_port == wanted else []
+    if record and before:
+        _await_release(record)
     candidates: list[int] = [*before, *range(wanted, min(wanted + 100, 65536))]
     for port in candidates:
         if port not in taken and is_free(port) and (port in before or not _is_claimed_elsewhere(port)):
@@ -171,6 +175,23 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _await_release(record: Record) -> None:
+    """Wait until a killed server has let go of its port.
+
+    A process of many threads, such as a JVM, counts as ended when its first thread has, and holds its sockets until
+    the last one has. Who took another port meanwhile would leave all clients behind.
+    """
+
+    def is_released() -> bool:
+        try:
+            return psutil.Process(record.pid).status() != psutil.STATUS_ZOMBIE or is_free(record.port)
+        except (psutil.Error, ValueError, OverflowError):
+            return True
+
+    with contextlib.suppress(WaitTimeout):  # somebody else has the port, and nobody asked how the server ended
+        wait_until(is_released, RELEASE_SECONDS, "the port of a killed server", every=0.05)
 
 
 _claims: dict[int, socket.socket] = {}

@@ -130,6 +130,27 @@ def test_a_changed_setting_counts_more_than_the_last_port(listener: socket.socke
     assert wanted <= processes.choose_port("kafka", wanted) < wanted + 100
 
 
+DYING = """
+import ctypes, socket, sys, threading, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+threading.Thread(target=time.sleep, args=(2,)).start()
+print("listens", flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how a process ends differs")
+def test_a_server_whose_last_thread_is_still_ending_keeps_its_port(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    listener.close()
+    with python(DYING, str(port)) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"listens\n"
+        wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE, 20, "its first thread to end")
+        assert not processes.is_free(port)
+        processes.write_record("kafka", Record(process.pid, port, port))
+        assert processes.choose_port("kafka", port) == port
+
+
 CLAIM = """
 import sys, threading
 from lab_utils.servers import processes
