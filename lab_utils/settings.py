@@ -38,7 +38,7 @@ class Settings(BaseSettings):
 
     dashboard_port: int = Field(8050, ge=1024, le=LAST_PORT, description="First port tried for the dashboard's page.")
 
-    kafka_heap_mb: int = Field(384, ge=256, description="Java heap of the broker.")
+    kafka_heap_mb: int = Field(384, ge=192, description="Java heap of the broker.")
     spark_memory_mb: int = Field(768, ge=512, description="Java heap of the Spark driver.")
     spark_cores: int = Field(2, ge=1, description="Task slots of local Spark; also the shuffle partitions.")
 

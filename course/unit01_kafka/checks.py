@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from lab_utils import kafka_utils
-from lab_utils.servers import processes
+from lab_utils.servers import kafka_server, processes
 from lab_utils.servers.jars import class_path
 from lab_utils.servers.java import find_java
 from lab_utils.teaching.trial import Trial, short
@@ -388,7 +388,18 @@ def check_broker_properties(trial: Trial, broker_properties: Callable[..., Any])
     _check_doors(settings, port, controller_port)
     trial.stage("starts")
     output = folder / "broker.log"
-    command = [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", class_path("kafka"), "kafka.Kafka", str(properties)]
+    command = [
+        java,
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        class_path("kafka"),
+        "kafka.Kafka",
+        str(properties),
+        "--override",  # half of that heap would go to it
+        kafka_server.CLEANER_BUFFER,
+    ]
     broker = processes.spawn(command, output, cwd=folder)
     trial.finally_do(lambda: _end(broker))
     is_there = trial.comes(
@@ -437,8 +448,10 @@ def _properties(text: str) -> dict[str, str]:
 
 
 def _reason(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if "xception" in line or "rror" in line]
-    return (lines[0] if lines else "it gave no reason")[:300]
+    """What a tool of Kafka complained of, and the exception behind it, which stands in the next line."""
+    lines = [line.rsplit(" ERROR ", 1)[-1].strip() for line in output.splitlines()]
+    said = [line for line in lines if ("xception" in line or "rror" in line) and not line.startswith("at ")]
+    return (": ".join(said[:2]) or "it gave no reason")[:400]
 
 
 def _answers(port: int) -> bool:

@@ -21,6 +21,8 @@ NAME = "kafka"
 START_SECONDS = 60
 ATTEMPTS = 3
 FORMATTER = "kafka.tools.StorageTool"
+CLEANER_BUFFER = "log.cleaner.dedupe.buffer.size=8388608"
+"""A broker whose heap has no room for this buffer ends with "Error starting LogManager" (`LogCleaner`)."""
 
 
 def _folder() -> Path:
@@ -103,6 +105,9 @@ def server_properties(port: int, controller_port: int, data: Path) -> str:
             # The first consumer of a group need not wait three seconds for others.
             "group.initial.rebalance.delay.ms=0",
             "log.retention.hours=168",
+            # Kafka takes 128 MB of heap in one piece for the thread that compacts logs. Here that is the offsets of few
+            # groups; 8 MB hold 350,000 keys at a time (24 bytes each).
+            CLEANER_BUFFER,
             "",
         ]
     )

@@ -216,6 +216,13 @@ def test_down_stops_both_servers(crash_lab: Lab) -> None:
     assert crash_lab.processes() == []
 
 
+def test_the_smallest_heap_that_may_be_set_is_enough_for_the_broker(crash_lab: Lab) -> None:
+    small = crash_lab.with_environment(LAB_KAFKA_HEAP_MB="192")
+    assert small.run("down").returncode == 0
+    started = small.run("up")
+    assert started.returncode == 0, started.stdout + started.stderr
+
+
 def test_down_with_nothing_running_is_fine(idle_lab: Lab) -> None:
     done = idle_lab.run("down")
     assert (done.returncode, done.stdout) == (0, "Nothing was running.\n")
