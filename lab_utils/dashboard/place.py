@@ -7,6 +7,5 @@ NAME = "dashboard"
 
 def address() -> str | None:
     """The address to open; None when no dashboard runs."""
-    record = processes.read_record(NAME)
-    running = processes.recorded_process(NAME, NAME)
-    return f"http://{processes.HOST}:{record.port}/" if running is not None and record is not None else None
+    found = processes.recorded_address(NAME)
+    return None if found is None else f"http://{found}/"

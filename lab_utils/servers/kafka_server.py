@@ -49,7 +49,7 @@ def process() -> psutil.Process | None:
 
 
 def port() -> int:
-    """The port of the running broker, on loopback.
+    """The port of the running broker, on loopback, which stays this lab's own while this process lives.
 
     Raises:
         LabError: it does not run. A recorded port alone is not enough: another clone may have taken it since.
@@ -57,6 +57,7 @@ def port() -> int:
     running_port = _configured_port() if process() is not None else None
     if running_port is None:
         raise LabError("Kafka is not running.", "Start it with: lab up")
+    processes.claim_port(running_port)
     return running_port
 
 
@@ -71,14 +72,12 @@ def _configured_port() -> int | None:
 
 
 def bootstrap_servers() -> str:
-    """`host:port` of the running broker, which stays this lab's own while this process lives.
+    """`host:port` of the running broker.
 
     Raises:
         LabError: it does not run.
     """
-    running_port = port()
-    processes.claim_port(running_port)
-    return f"{processes.HOST}:{running_port}"
+    return f"{processes.HOST}:{port()}"
 
 
 def server_properties(port: int, controller_port: int, data: Path) -> str:

@@ -127,6 +127,13 @@ def recorded_process(name: str, *arguments: str) -> psutil.Process | None:
     return process if _has_arguments(process, arguments) else None
 
 
+def recorded_address(name: str) -> str | None:
+    """`host:port` of the part of this lab that is started as `lab NAME`; None when it does not run."""
+    record = read_record(name)
+    running = recorded_process(name, name)
+    return f"{HOST}:{record.port}" if running is not None and record is not None else None
+
+
 def _has_arguments(process: psutil.Process, arguments: Sequence[str]) -> bool:
     try:
         return set(arguments) <= set(process.cmdline()) and is_alive(process)

@@ -42,6 +42,4 @@ def process() -> psutil.Process | None:
 
 def address() -> str | None:
     """Host and port of the exchange that runs; None when none does."""
-    record = processes.read_record(NAME)
-    running = process()
-    return f"{processes.HOST}:{record.port}" if running is not None and record is not None else None
+    return processes.recorded_address(NAME)
