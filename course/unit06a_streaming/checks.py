@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_utils.teaching.bounded import run_bounded, stream_of
-from lab_utils.teaching.compare import same_number
+from lab_utils.teaching.compare import rows_by_key, same_number
 from lab_utils.teaching.trial import Trial, short
 from lab_utils.teaching.units import exercise
 
@@ -45,15 +45,7 @@ def _by_place(
 ) -> dict[tuple[int, int], Row]:
     """The rows by partition and offset: those that are wanted, each once."""
     trial.stage("which rows")
-    found: dict[tuple[int, int], Row] = {}
-    for row in rows:
-        place = (row["partition"], row["offset"])
-        assert place in wanted, f"{given} has a row for {_place(place)}, which does not belong there."
-        assert place not in found, f"{given} has two rows for {_place(place)}."
-        found[place] = row
-    missing = sorted(wanted - set(found))
-    assert not missing, f"{given} has {len(rows)} rows, and none for {_place(missing[0])}."
-    return found
+    return rows_by_key(rows, sorted(wanted), lambda row: (row["partition"], row["offset"]), given, _place)
 
 
 def _place(place: tuple[int, int]) -> str:

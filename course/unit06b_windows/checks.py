@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from lab_utils.teaching.bounded import run_bounded, stream_of
-from lab_utils.teaching.compare import same_value
+from lab_utils.teaching.compare import place_in, rows_by_key, same_value
 from lab_utils.teaching.outcomes import AnswerError
 from lab_utils.teaching.trial import Trial, short
 from lab_utils.teaching.units import exercise
@@ -55,11 +55,10 @@ def _tick(offset: int, symbol: str, clock: str, price: str, size: str | None = "
     }
 
 
-def _frame(trial: Trial, rows: Sequence[Row], fields: str = FIELDS, parts: int = 1) -> Any:
-    """A DataFrame of rows in this order; in several parts, it is as if several partitions were read."""
+def _frame(trial: Trial, rows: Sequence[Row], fields: str = FIELDS) -> Any:
+    """A DataFrame of rows in this order."""
     names = [field.split()[0] for field in fields.split(", ")]
-    frame = trial.spark.createDataFrame([tuple(row[name] for name in names) for row in rows], fields)
-    return frame.coalesce(1) if parts == 1 else frame.repartition(parts, "kafka_offset")
+    return trial.spark.createDataFrame([tuple(row[name] for name in names) for row in rows], fields).coalesce(1)
 
 
 def _stream(trial: Trial, batches: Sequence[Sequence[Row]]) -> Any:
@@ -119,10 +118,9 @@ def _shown(value: object) -> str:
     return "NULL" if value is None else short(value)
 
 
-def _name(row: Row, key: Sequence[str]) -> str:
+def _name(place: Sequence[object]) -> str:
     """What tells a row from others, in words."""
-    values = (row[column] for column in key)
-    return ", ".join(short(value).strip("'\"") if isinstance(value, str) else _shown(value) for value in values)
+    return ", ".join(short(value).strip("'\"") if isinstance(value, str) else _shown(value) for value in place)
 
 
 def _compare(
@@ -130,26 +128,18 @@ def _compare(
 ) -> None:
     """Which rows there are, told by `key`; then column by column. `says` has what a wrong value of a column breaks."""
     trial.stage("which rows")
-    theirs = {tuple(row[column] for column in key): row for row in wanted}
-    mine: dict[tuple[Any, ...], Row] = {}
-    for row in rows:
-        place = tuple(row[column] for column in key)
-        assert place not in mine, f"{given} has two rows for {_name(row, key)}."
-        assert place in theirs, f"{given} has a row for {_name(row, key)}, which does not belong there."
-        mine[place] = row
-    missing = [row for place, row in theirs.items() if place not in mine]
-    count = f"{len(rows)} row{'s' * (len(rows) != 1)}"
-    assert not missing, f"{given} has {count}, and none for {_name(missing[0], key)}."
+    theirs = {place_in(row, key): row for row in wanted}
+    mine = rows_by_key(rows, theirs, lambda row: place_in(row, key), given, _name)
     for column in [column for column in wanted[0] if column not in key]:
         trial.stage(column)
         for place, row in mine.items():
             seen, right = row[column], theirs[place][column]
             assert not isinstance(seen, float), (
-                f"{given}: the `{column}` of {_name(row, key)} is a float, {seen!r}. The digits that the market sent "
+                f"{given}: the `{column}` of {_name(place)} is a float, {seen!r}. The digits that the market sent "
                 "are lost."
             )
             assert same_value(seen, right), (
-                f"{given}: the `{column}` of {_name(row, key)} is {_shown(seen)}. {says.get(column, '')}".rstrip()
+                f"{given}: the `{column}` of {_name(place)} is {_shown(seen)}. {says.get(column, '')}".rstrip()
             )
 
 
@@ -317,8 +307,6 @@ def check_last_5_minutes(trial: Trial, last_5_minutes: Callable[..., Any]) -> No
     assert not missing, (
         f"{newest} {given} gave out {len(rows)} windows, and not the one of {missing[0]['symbol']} that ends at "
         f"{missing[0]['window_end']:%H:%M}, for which nobody waits any more."
-        if missing
-        else ""
     )
     _compare(trial, given, rows, wanted, ("symbol", "window_start", "window_end"), RANGE_SAYS)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from lab_utils.teaching.compare import rows_of, same_value
+from lab_utils.teaching.compare import place_in, rows_by_key, rows_of, same_value
 from lab_utils.teaching.schemas import Candle, Tick
 from lab_utils.teaching.trial import Trial, short
 from lab_utils.teaching.units import exercise
@@ -41,8 +41,8 @@ def _shown(value: object) -> str:
     return "NULL" if value is None else f"{value:.9g}" if isinstance(value, float | Decimal) else short(value)
 
 
-def _name(row: Row, key: Sequence[str]) -> str:
-    return ", ".join(f"{column} {_shown(row[column])}" for column in key)
+def _name(place: Sequence[object], key: Sequence[str]) -> str:
+    return ", ".join(f"{column} {_shown(value)}" for column, value in zip(key, place, strict=True))
 
 
 def _same(seen: object, right: object, *, within: float = 0) -> bool:
@@ -61,21 +61,14 @@ def _compare(
 ) -> None:
     """Look which rows there are, told by `key`, then column by column; `says` holds what a column breaks."""
     trial.stage("which rows")
-    mine: dict[tuple[object, ...], Row] = {}
-    theirs = {tuple(row[column] for column in key): row for row in wanted}
-    for row in rows:
-        place = tuple(row[column] for column in key)
-        assert place not in mine, f"{given} has two rows for {_name(row, key)}."
-        assert place in theirs, f"{given} has a row for {_name(row, key)}, which does not belong there."
-        mine[place] = row
-    missing = [row for place, row in theirs.items() if place not in mine]
-    assert not missing, f"{given} has {len(rows)} rows, and none for {_name(missing[0], key)}."
+    theirs = {place_in(row, key): row for row in wanted}
+    mine = rows_by_key(rows, theirs, lambda row: place_in(row, key), given, lambda place: _name(place, key))
     for column in (column for column in wanted[0] if column not in key) if wanted else ():
         trial.stage(column)
         for place, row in mine.items():
             seen, right = row[column], theirs[place][column]
             assert _same(seen, right, within=within), (
-                f"{given}: for {_name(row, key)} the `{column}` is {_shown(seen)}. {says.get(column, '')}".rstrip()
+                f"{given}: for {_name(place, key)} the `{column}` is {_shown(seen)}. {says.get(column, '')}".rstrip()
             )
 
 

@@ -9,9 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from lab_utils.teaching.trial import short
+
+K = TypeVar("K", bound=Hashable)
+Row = TypeVar("Row")
 
 
 def same_number(actual: object, wanted: float | Decimal, *, within: float | Decimal = 0) -> bool:
@@ -94,6 +97,39 @@ def _by_key(rows: Sequence[Any], key: Callable[[Any], Any]) -> dict[Any, Any] | 
         if name in found:
             return f"There are two rows for {short(name)}."
         found[name] = row
+    return found
+
+
+def place_in(row: Mapping[str, Any], key: Sequence[str]) -> tuple[Any, ...]:
+    """The values of the columns by which a row is told from others."""
+    return tuple(row[column] for column in key)
+
+
+def rows_by_key(
+    rows: Iterable[Row], wanted: Iterable[K], key: Callable[[Row], K], given: str, name: Callable[[K], str]
+) -> dict[K, Row]:
+    """Rows by their key: those that are wanted, each once.
+
+    Args:
+        rows: what the answer gave.
+        wanted: the keys that must be there, in the order in which a missing one is looked for.
+        key: of a row.
+        given: the call, for the message.
+        name: a key in words.
+
+    Raises:
+        AssertionError: a row is there twice, does not belong there, or is missing; the text is for the student.
+    """
+    expected = dict.fromkeys(wanted)
+    found: dict[K, Row] = {}
+    for row in rows:
+        place = key(row)
+        assert place not in found, f"{given} has two rows for {name(place)}."
+        assert place in expected, f"{given} has a row for {name(place)}, which does not belong there."
+        found[place] = row
+    missing = [place for place in expected if place not in found]
+    count = f"{len(found)} row{'s' * (len(found) != 1)}"
+    assert not missing, f"{given} has {count}, and none for {name(missing[0])}."
     return found
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import create_engine, text
 
-from lab_utils.teaching.compare import different_items, different_rows, rows_of, same_number, same_value
+from lab_utils.teaching.compare import different_items, different_rows, rows_by_key, rows_of, same_number, same_value
 
 
 @pytest.mark.parametrize(
@@ -127,3 +127,24 @@ def test_nothing_is_no_rows(result: object) -> None:
 def test_what_is_no_table_with_the_columns_is_said(result: object, said: str) -> None:
     with pytest.raises(AssertionError, match=said):
         rows_of(result, COLUMNS, "f()")
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"n": 1}, {"n": 1}], "f() has two rows for number 1."),
+        ([{"n": 3}], "f() has a row for number 3, which does not belong there."),
+        ([{"n": 2}], "f() has 1 row, and none for number 1."),
+        ([], "f() has 0 rows, and none for number 1."),
+    ],
+)
+def test_rows_that_do_not_fit_their_keys_are_named(rows: list[dict[str, int]], says: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        rows_by_key(rows, [1, 2], lambda row: row["n"], "f()", lambda place: f"number {place}")
+    assert str(caught.value).splitlines()[0] == says
+
+
+def test_rows_that_fit_come_by_their_key_in_the_order_of_the_answer() -> None:
+    rows = [{"n": 2}, {"n": 1}]
+    found = rows_by_key(rows, [1, 2], lambda row: row["n"], "f()", str)
+    assert list(found.items()) == [(2, {"n": 2}), (1, {"n": 1})]
