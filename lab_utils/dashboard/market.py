@@ -1,7 +1,6 @@
 """The market chart: `snapshot` asks the database, `figure` draws what it said. Neither knows where it is shown.
 
-Every host shows the same figure: a notebook (`live.py`), the page of `lab dashboard` (`page.py`), and a cell that is run
-without anybody looking.
+Every host shows the same figure: the page of `lab dashboard` (`page.py`), and a cell of a notebook (`figure`).
 """
 
 import dataclasses
@@ -11,17 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from sqlalchemy import Connection, text
 
+from lab_utils.look import COLOURS, GREY, GRID, LAYOUT, RED
 from lab_utils.ticks import ASSETS
 
 AVERAGES = (5, 20)
 """Candles that each moving average covers."""
-UP, DOWN, SOFT = "#2e9e5b", "#e5342b", "#8a8f98"
-"""Readable on white and on dark grey, as are the colours of the averages."""
-AVERAGE_COLOURS = ("#3b82c4", "#e0803a")
+UP, DOWN = COLOURS[2], RED
 VOLUME_SHARE = 0.22
 """How much of the height the volume takes."""
 
@@ -163,27 +160,23 @@ def snapshot(connection: Connection, pair: Pair, wanted: Range) -> Market:
     return Market(pair, wanted, candles, price, event_time)
 
 
-def skeleton(kind: type[Any] = go.Figure) -> Any:
-    """The chart without data, as a Figure or a FigureWidget; `fill` brings the data, as often as wanted."""
+def skeleton() -> Any:
+    """The chart without data; `fill` brings the data, as often as wanted."""
     made = make_subplots(
         rows=2,
         shared_xaxes=True,
         vertical_spacing=0.03,
         row_heights=[1 - VOLUME_SHARE, VOLUME_SHARE],
-        figure=kind(),
     )
     made.add_candlestick(name="candles", increasing_line_color=UP, decreasing_line_color=DOWN, row=1, col=1)
-    for count, colour in zip(AVERAGES, AVERAGE_COLOURS, strict=True):
+    for count, colour in zip(AVERAGES, COLOURS, strict=False):
         line = {"color": colour, "width": 1.5}
         made.add_scatter(name=f"average of {count}", mode="lines", line=line, hoverinfo="skip", row=1, col=1)
-    made.add_bar(name="volume", marker_color=SOFT, row=2, col=1)
-    grid = {"gridcolor": "rgba(138,143,152,0.25)", "zeroline": False}
+    made.add_bar(name="volume", marker_color=GREY, row=2, col=1)
+    grid = {"gridcolor": GRID, "zeroline": False}
     made.update_layout(
+        LAYOUT,
         height=480,
-        margin={"l": 10, "r": 10, "t": 50, "b": 40},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": SOFT},
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
         bargap=0.2,
         xaxis_rangeslider_visible=False,

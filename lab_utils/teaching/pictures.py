@@ -11,27 +11,16 @@ import plotly.graph_objects as go
 import plotly.io
 
 from lab_utils.errors import LabError
+from lab_utils.look import COLOURS, GREY, GRID, LAYOUT, RED
 from lab_utils.teaching.cards import in_notebook
 from lab_utils.teaching.probes import Broker, Seen
-
-COLOURS = ("#3b82c4", "#e0803a", "#2e9e5b", "#b05cc6", "#c9a91b", "#4fb3b3", "#8d6e4f")
-"""Distinguishable on white and on dark grey."""
-GREY, RED = "#8a8f98", "#e5342b"
-"""For what has no key, and for the line of a group; keys never get them."""
 
 
 def _figure(height: int, title: str) -> Any:
     if in_notebook():
         plotly.io.renderers.default = "plotly_mimetype"  # drawn by JupyterLab itself, without the network
     figure = go.Figure()
-    figure.update_layout(
-        title=title,
-        height=height,
-        margin={"l": 10, "r": 10, "t": 50, "b": 40},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": "#8a8f98"},
-    )
+    figure.update_layout(LAYOUT, title=title, height=height)
     return figure
 
 
@@ -121,7 +110,7 @@ def checkpoint_bars(checkpoint: Path) -> Any:
         )
         begin = end
     figure.update_layout(barmode="overlay", showlegend=True)
-    figure.update_xaxes(title="offset", rangemode="tozero", gridcolor="rgba(138,143,152,0.25)")
+    figure.update_xaxes(title="offset", rangemode="tozero", gridcolor=GRID)
     figure.update_yaxes(categoryorder="array", categoryarray=parts[::-1])
     return figure
 

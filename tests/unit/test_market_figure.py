@@ -106,5 +106,5 @@ def test_a_symbol_names_the_first_of_its_pairs() -> None:
     assert (choose(known, "XRP"), choose(known, "BTC")) == (known[0], None)
 
 
-def test_the_skeleton_is_made_of_the_kind_that_the_host_asks_for() -> None:
+def test_the_skeleton_is_a_plain_figure() -> None:
     assert type(skeleton()) is go.Figure

@@ -1,0 +1,16 @@
+"""How the lab's own figures look: readable in light and dark notebooks and pages."""
+
+from typing import Any
+
+COLOURS = ("#3b82c4", "#e0803a", "#2e9e5b", "#b05cc6", "#c9a91b", "#4fb3b3", "#8d6e4f")
+"""Distinguishable on white and on dark grey."""
+GREY, RED = "#8a8f98", "#e5342b"
+"""For text and what has no colour of its own, and for what is to be noticed."""
+GRID = "rgba(138,143,152,0.25)"
+
+LAYOUT: dict[str, Any] = {
+    "margin": {"l": 10, "r": 10, "t": 50, "b": 40},
+    "paper_bgcolor": "rgba(0,0,0,0)",  # see-through
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"color": GREY},
+}
