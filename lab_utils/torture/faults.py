@@ -145,7 +145,7 @@ def recreate_topic_while_stopped(campaign: Campaign) -> None:
     """A topic is deleted and created again under a kept checkpoint: the next start must refuse, with the repair."""
     campaign.stop_producer()
     campaign.stop_stream()
-    _recreate(campaign.rng.choice(ASSETS).topic)
+    create_again(campaign.rng.choice(ASSETS).topic)
     campaign.start_stream()
     _must_refuse(campaign)
 
@@ -153,7 +153,7 @@ def recreate_topic_while_stopped(campaign: Campaign) -> None:
 def recreate_topic_while_running(campaign: Campaign) -> None:
     """The same under running queries: they must end, and say what happened and the repair."""
     campaign.stop_producer()
-    _recreate(campaign.rng.choice(ASSETS).topic)
+    create_again(campaign.rng.choice(ASSETS).topic)
     _must_refuse(campaign)
 
 
@@ -165,7 +165,8 @@ def _must_refuse(campaign: Campaign) -> None:
     campaign.forget()  # what `lab reset` does
 
 
-def _recreate(topic: str) -> None:
+def create_again(topic: str) -> None:
+    """Delete a topic and make it anew: the same name, offsets from 0, another id."""
     with kafka_utils.admin() as client:
         client.delete_topics([topic])
         wait_until(lambda: topic not in client.list_topics(), 20, "the topic to be deleted")

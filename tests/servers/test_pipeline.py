@@ -17,6 +17,7 @@ from lab_utils.servers import kafka_server, postgres_server
 from lab_utils.settings import settings
 from lab_utils.streaming import pipeline
 from lab_utils.ticks import CRYPTO
+from lab_utils.torture.faults import create_again
 from lab_utils.waiting import wait_until
 from tests.servers.conftest import Lab
 from tests.servers.records import (
@@ -194,10 +195,7 @@ def test_records_that_are_gone_from_kafka_stop_the_run_with_the_repair(running_l
 def test_a_topic_that_was_created_again_is_refused(running_lab: Lab, spark: SparkSession) -> None:
     send(crypto(tick_json()))
     run_once(spark)
-    with kafka_utils.admin() as client:
-        client.delete_topics([CRYPTO.topic])
-        wait_until(lambda: CRYPTO.topic not in client.list_topics(), 20, "the topic to be deleted")
-    kafka_utils.ensure_topics()
+    create_again(CRYPTO.topic)
     with pytest.raises(LabError, match="was deleted and created again"):
         run_once(spark)
 
@@ -206,10 +204,7 @@ def test_a_query_that_fails_in_whatever_way_when_its_topic_was_made_anew_names_t
     running_lab: Lab, spark: SparkSession
 ) -> None:
     pipeline.prepare()
-    with kafka_utils.admin() as client:
-        client.delete_topics([CRYPTO.topic])
-        wait_until(lambda: CRYPTO.topic not in client.list_topics(), 20, "the topic to be deleted")
-    kafka_utils.ensure_topics()
+    create_again(CRYPTO.topic)
 
     def fail(_batch: DataFrame, _batch_id: int) -> None:
         raise RuntimeError("o1553.getResult")
