@@ -8,6 +8,7 @@ record for the broker, which knows its own producer's repeats only.
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from kafka.errors import KafkaError
 
 from lab_utils import kafka_utils
 from lab_utils.feeds.file_feed import Rejected
+from lab_utils.producers import notes
 from lab_utils.settings import settings
 from lab_utils.ticks import Asset, Tick, tick_json
 
@@ -48,11 +50,14 @@ class Delivery:
         self.first_error: str | None = None
         self._answered_at = monotonic()
         self._away_since: float | None = None
+        self.received_at: float | None = None
+        """When the last record came from the feed, in seconds since 1970."""
 
     def hold(self, size: int) -> int:
         """One more record is on its way; its number."""
         with self._lock:
             self.sent += 1
+            self.received_at = time.time()
             self._held[self.sent] = size, monotonic()
             self.held_bytes += size
             return self.sent
@@ -150,7 +155,7 @@ def deliver(
     )
     most = settings().producer_buffer_mb * 1_000_000
     ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(delivery, ended), name="broker-watch", daemon=True)
+    watcher = threading.Thread(target=_watch, args=(asset, delivery, ended), name="broker-watch", daemon=True)
     watcher.start()
     try:
         for item in feed:
@@ -177,9 +182,11 @@ def _finish(producer: Any, delivery: Delivery) -> None:
         producer.close(timeout=1 if delivery.undelivered else FLUSH_SECONDS)
 
 
-def _watch(delivery: Delivery, ended: threading.Event) -> None:
-    while not ended.wait(_LOOK_SECONDS):
-        delivery.look()
+def _watch(asset: Asset, delivery: Delivery, ended: threading.Event) -> None:
+    with notes.NoteFile(asset) as note_file:
+        while not ended.wait(_LOOK_SECONDS):
+            delivery.look()
+            note_file.write(delivery.sent, delivery.undelivered, delivery.received_at)
 
 
 def _send(producer: Any, asset: Asset, item: Tick | Rejected, delivery: Delivery) -> None:
