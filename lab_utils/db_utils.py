@@ -114,6 +114,16 @@ def has_schema() -> bool:
         return bool(opened.fetchone()[0])
 
 
+def empty_tables() -> None:
+    """Delete every row, as for a lab that has seen nothing yet. Only together with topics and checkpoints: `lab reset`."""
+    with cursor("lab_owner") as opened:
+        opened.execute(
+            "TRUNCATE crypto_data, stock_data, candles_1m, dead_letters, stream_commits, stream_topics,"
+            " pipeline_progress;"
+            "UPDATE candle_watermark SET watermark = '-infinity', late_ticks = 0"
+        )
+
+
 def late_ticks() -> int:
     """How many ticks so far came later than the watermark of the candle query."""
     with cursor("lab_reader") as opened:

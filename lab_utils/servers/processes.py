@@ -26,6 +26,8 @@ from lab_utils.waiting import WaitTimeout, wait_until
 
 HOST = "127.0.0.1"
 """All servers listen on loopback only."""
+STREAM = "stream"
+"""Lock and record of the process that runs the Spark queries."""
 
 RELEASE_SECONDS = 10
 

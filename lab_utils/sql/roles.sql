@@ -7,5 +7,6 @@ GRANT CONNECT ON DATABASE lab TO lab_reader;
 GRANT USAGE ON SCHEMA public TO lab_writer, lab_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO lab_writer, lab_reader;
 GRANT INSERT ON crypto_data, stock_data, candles_1m, dead_letters, stream_commits, stream_topics TO lab_writer;
+GRANT INSERT, DELETE ON pipeline_progress TO lab_writer;
 GRANT UPDATE ON candles_1m, candle_watermark, stream_commits TO lab_writer;
 ALTER DEFAULT PRIVILEGES FOR ROLE lab_owner IN SCHEMA public GRANT SELECT ON TABLES TO lab_reader;

@@ -93,6 +93,26 @@ CREATE TABLE IF NOT EXISTS candle_watermark (
 );
 INSERT INTO candle_watermark VALUES (true, '-infinity', 0) ON CONFLICT DO NOTHING;
 
+-- What Spark said of its batches in the last hours, for people to look at: nothing that the pipeline promises depends
+-- on it. A batch without records is told of every ten seconds, under the number that the next one will have.
+CREATE TABLE IF NOT EXISTS pipeline_progress (
+    query                text        NOT NULL,
+    run_id               uuid        NOT NULL,
+    batch_id             bigint      NOT NULL,
+    at                   timestamptz NOT NULL,  -- when the batch began
+    input_rows           bigint      NOT NULL,
+    input_per_second     float8,
+    processed_per_second float8,
+    phases               jsonb       NOT NULL,  -- milliseconds of each; triggerExecution is the whole batch
+    offsets              jsonb       NOT NULL,  -- where the batch ends: topic, partition, next offset
+    watermark            timestamptz,
+    state_rows           bigint      NOT NULL,
+    state_bytes          bigint      NOT NULL,
+    late_rows            bigint      NOT NULL,  -- left out of the candles by Spark, in rows of its aggregate
+    PRIMARY KEY (run_id, batch_id, at)
+);
+CREATE INDEX IF NOT EXISTS pipeline_progress_by_time ON pipeline_progress (at);
+
 CREATE OR REPLACE FUNCTION minute_of(moment timestamptz) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN date_bin('1 minute', moment, '2000-01-01T00:00:00Z');

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import re
 import shutil
 import threading
@@ -22,6 +23,7 @@ from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
 from lab_utils.servers import kafka_server, postgres_server, processes
 from lab_utils.settings import settings
+from lab_utils.streaming import progress
 from lab_utils.streaming.csv_batch import Record, csv_batch
 from lab_utils.streaming.postgres_sink import (
     CANDLE_COLUMNS,
@@ -186,12 +188,13 @@ def only_one() -> Iterator[None]:
     Raises:
         LabError: another process has it.
     """
-    with processes.lock("stream") as is_ours:
+    with processes.lock(processes.STREAM) as is_ours:
         if not is_ours:
             raise LabError(
                 "The Spark queries run already, in another process of this checkout.",
                 "Stop them first: Ctrl-C there, or lab down",
             )
+        processes.write_record(processes.STREAM, processes.Record(os.getpid(), 0, 0))
         yield
 
 
@@ -235,10 +238,12 @@ def run(spark: SparkSession, stopped: threading.Event, *, once: bool) -> dict[st
     """
     sinks = {name: PostgresSink(name) for name in ("ticks", "candles")}
     late_before = db_utils.late_ticks()
+    spark.conf.set("spark.sql.streaming.numRecentProgressUpdates", progress.REMEMBERED_BATCHES)
     queries = start_queries(spark, sinks, once=once)
     log.info("event=queries_started once=%s", once)
     try:
-        _watch(queries, stopped)
+        with progress.recorded(queries):
+            _watch(queries, stopped)
     except (Py4JError, OSError):
         raise LabError("The JVM of Spark ended.", "See `lab logs spark`, then start again: lab stream") from None
     finally:

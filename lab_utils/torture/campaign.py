@@ -286,11 +286,7 @@ def empty_everything() -> None:
             client.delete_topics(present)
         wait_until(lambda: not set(client.list_topics()) & set(present), 20, "the topics to be deleted")
     kafka_utils.ensure_topics()
-    with db_utils.cursor("lab_owner") as cursor:
-        cursor.execute(
-            "TRUNCATE crypto_data, stock_data, candles_1m, dead_letters, stream_commits, stream_topics;"
-            "UPDATE candle_watermark SET watermark = '-infinity', late_ticks = 0"
-        )
+    db_utils.empty_tables()
     pipeline.remove_checkpoints()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lab_utils import db_utils, kafka_utils, stack
+from lab_utils import stack
 from lab_utils.settings import ROOT, settings
 from lab_utils.waiting import wait_until
 
@@ -146,20 +146,9 @@ def session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def running_lab(session_lab: Lab) -> Lab:
     """The session's stack with empty topics, tables and checkpoints."""
-    from lab_utils.streaming.pipeline import remove_checkpoints
+    from lab_utils.torture.campaign import empty_everything
 
-    with kafka_utils.admin() as client:
-        present = [topic for topic in client.list_topics() if not topic.startswith("__")]
-        if present:
-            client.delete_topics(present)
-        wait_until(lambda: not set(client.list_topics()) & set(present), 20, "the topics to be deleted")
-    kafka_utils.ensure_topics()
-    with db_utils.cursor("lab_owner") as cursor:
-        cursor.execute(
-            "TRUNCATE crypto_data, stock_data, candles_1m, dead_letters, stream_commits, stream_topics;"
-            "UPDATE candle_watermark SET watermark = '-infinity', late_ticks = 0"
-        )
-    remove_checkpoints()
+    empty_everything()
     return session_lab
 
 

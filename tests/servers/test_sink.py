@@ -36,11 +36,7 @@ CANDLES = "candles"
 
 @pytest.fixture
 def empty_tables(session_lab: Lab) -> None:
-    with db_utils.cursor("lab_owner") as cursor:
-        cursor.execute(
-            "TRUNCATE crypto_data, stock_data, candles_1m, dead_letters, stream_commits, stream_topics;"
-            "UPDATE candle_watermark SET watermark = '-infinity', late_ticks = 0"
-        )
+    db_utils.empty_tables()
 
 
 @pytest.fixture
