@@ -1,4 +1,4 @@
-"""The market chart as a web page, `lab dashboard`: a process of its own, on loopback, without the network."""
+"""The pages of `lab dashboard`, the market and the pipeline: a process of its own, on loopback, without the network."""
 
 import json
 import os
@@ -9,10 +9,12 @@ from typing import Any
 
 import dash
 from dash import Input, Output, State, dcc, html
+from dash.exceptions import PreventUpdate
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from lab_utils.dashboard import market
+from lab_utils.dashboard import market, pipeline_page
 from lab_utils.dashboard.market import RANGES, Market, Pair
+from lab_utils.dashboard.monitor import Monitor
 from lab_utils.dashboard.place import NAME, address
 from lab_utils.dashboard.source import Source
 from lab_utils.errors import LabError
@@ -21,24 +23,28 @@ from lab_utils.settings import settings
 from lab_utils.signals import Stop
 
 TICK_MS = 1000
+TABS = [{"label": "Market", "value": "market"}, {"label": "Pipeline", "value": "pipeline"}]
 STYLE = """
 :root { color-scheme: light dark; --soft: #8a8f98; }
 body { font-family: system-ui, sans-serif; margin: 0 auto; padding: 0.5rem 1.5rem; max-width: 1200px; }
-h1 { font-size: 1.2rem; }
+h1 { font-size: 1.2rem; display: inline-block; margin-right: 1.5rem; }
+h2 { font-size: 1rem; margin-top: 1.5rem; }
 #choices { display: flex; flex-wrap: wrap; gap: 0.5rem 1.5rem; align-items: center; }
 #choices label { margin-right: 0.8rem; }
-#choices * { color: CanvasText !important; }
+label { color: CanvasText !important; }
+#tab { display: inline-block; }
+#tab label { margin-right: 1rem; }
 #words { min-height: 1.5em; margin: 0.6rem 0 0; }
 #words.trouble { color: #c5221f; font-weight: 600; }
 """
 PAGE = f"""<!DOCTYPE html>
-<html lang="en"><head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}<style>{STYLE}</style></head>
+<html lang="en"><head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}<style>{STYLE}{pipeline_page.STYLE}</style></head>
 <body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer></body></html>
 """
 
 
-def make_page(source: Source, prefix: str = "/") -> dash.Dash:
-    """The page, asked for at `prefix` (as behind a proxy that serves it at another path)."""
+def make_page(source: Source, monitor: Monitor, prefix: str = "/") -> dash.Dash:
+    """Both pages, asked for at `prefix` (as behind a proxy that serves it at another path)."""
     page = dash.Dash(
         "lab_dashboard",
         title="Market Stream Lab",
@@ -52,23 +58,36 @@ def make_page(source: Source, prefix: str = "/") -> dash.Dash:
     page.layout = html.Div(
         [
             html.H1("Market Stream Lab"),
-            html.Div(
-                [
-                    dcc.RadioItems(id="pair", inline=True),
-                    dcc.RadioItems([each.says for each in RANGES], RANGES[1].says, id="range", inline=True),
-                ],
-                id="choices",
-            ),
-            html.P(id="words"),
-            dcc.Graph(id="chart", figure=market.skeleton(), config={"displaylogo": False, "responsive": True}),
+            dcc.RadioItems(TABS, TABS[0]["value"], id="tab", inline=True),
+            html.Div(_market_layout(), id="market"),
+            html.Div(pipeline_page.layout(), id="pipeline", hidden=True),
             dcc.Interval(id="tick", interval=TICK_MS),
         ]
     )
-    _add_callback(page, source)
+    _add_callbacks(page, source)
+    pipeline_page.add_callbacks(page, source, monitor)
     return page
 
 
-def _add_callback(page: dash.Dash, source: Source) -> None:
+def _market_layout() -> list[Any]:
+    return [
+        html.Div(
+            [
+                dcc.RadioItems(id="pair", inline=True),
+                dcc.RadioItems([each.says for each in RANGES], RANGES[1].says, id="range", inline=True),
+            ],
+            id="choices",
+        ),
+        html.P(id="words"),
+        dcc.Graph(id="chart", figure=market.skeleton(), config={"displaylogo": False, "responsive": True}),
+    ]
+
+
+def _add_callbacks(page: dash.Dash, source: Source) -> None:
+    @page.callback([Output(tab["value"], "hidden") for tab in TABS], Input("tab", "value"))
+    def choose(chosen: str) -> list[bool]:
+        return [tab["value"] != chosen for tab in TABS]
+
     # Made once and filled for each look: making it takes four fifths of the time.
     chart, is_mine = market.skeleton(), threading.Lock()
 
@@ -83,9 +102,14 @@ def _add_callback(page: dash.Dash, source: Source) -> None:
         Input("tick", "n_intervals"),
         Input("pair", "value"),
         Input("range", "value"),
+        Input("tab", "value"),
         State("pair", "options"),
     )
-    def look(_ticks: int | None, chosen: str | None, says: str, options: list[dict[str, str]] | None) -> list[Any]:
+    def look(
+        _ticks: int | None, chosen: str | None, says: str, tab: str, options: list[dict[str, str]] | None
+    ) -> list[Any]:
+        if tab != "market":
+            raise PreventUpdate
         wanted = next(each for each in RANGES if each.says == says)
         try:
             known = source.read(market.pairs)
@@ -130,8 +154,8 @@ def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None]) -
     with processes.lock(NAME) as is_ours:
         if not is_ours:
             raise LabError("A dashboard of this checkout runs already.", f"Open it at: {address()}")
-        source = Source()
-        page = make_page(source, prefix)
+        source, monitor = Source(), Monitor()
+        page = make_page(source, monitor, prefix)
         wanted = port or settings().dashboard_port
         chosen = processes.choose_port(NAME, wanted)
         server = make_server(processes.HOST, chosen, page.server, threaded=True, request_handler=_Silent)
@@ -144,3 +168,4 @@ def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None]) -
         finally:
             server.server_close()
             source.close()
+            monitor.close()

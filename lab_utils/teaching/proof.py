@@ -347,7 +347,7 @@ def run_notebook(path: Path, output: Path, *, strict: bool) -> "nbformat.Noteboo
     from papermill.exceptions import PapermillExecutionError
 
     records.progress_file().unlink(missing_ok=True)
-    with _environment(LAB_STRICT="1" if strict else "0", PYTHONPATH=str(ROOT)):
+    with _environment(LAB_STRICT="1" if strict else "0", LAB_HEADLESS="1", PYTHONPATH=str(ROOT)):
         try:
             papermill.execute_notebook(
                 str(path),
@@ -435,7 +435,7 @@ def _start_nbval(executed: Path, *, strict: bool) -> "subprocess.Popen[str]":
             *("-c", os.devnull, "--rootdir", str(folder), f"--nbval-cell-timeout={CELL_SECONDS}", str(executed)),
         ],
         cwd=folder,
-        env={**os.environ, "LAB_STRICT": str(int(strict)), "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "LAB_STRICT": str(int(strict)), "LAB_HEADLESS": "1", "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
