@@ -515,7 +515,7 @@ def dashboard(
     prefix: Annotated[str, typer.Option(help="Path at which a proxy serves the page, as in /proxy/8050/.")] = "/",
     for_start: Annotated[bool, typer.Option("--for-start", help="A part of lab start.", hidden=True)] = False,
 ) -> None:
-    """The market as a page for the browser: candles, volume and averages, once a second. Ctrl-C ends it."""
+    """The market and the pipeline as pages for the browser, once a second up to date. Ctrl-C ends it."""
     from lab_utils.dashboard import page
     from lab_utils.signals import stop_on_signals
 
