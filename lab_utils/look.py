@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pandas as pd
+
 COLOURS = ("#3b82c4", "#e0803a", "#2e9e5b", "#b05cc6", "#c9a91b", "#4fb3b3", "#8d6e4f")
 """Distinguishable on white and on dark grey."""
 GREY, RED = "#8a8f98", "#e5342b"
@@ -14,3 +16,11 @@ LAYOUT: dict[str, Any] = {
     "plot_bgcolor": "rgba(0,0,0,0)",
     "font": {"color": GREY},
 }
+
+
+def clock_times(times: "pd.Series[Any]") -> list[str]:
+    """UTC times as plotly is to show them: text without a zone, so that no browser moves them into its own.
+
+    Text, because a FigureWidget sends pandas' own times as nanoseconds and plotly takes them for milliseconds.
+    """
+    return list(times.dt.tz_convert("UTC").dt.strftime("%Y-%m-%d %H:%M:%S.%f"))

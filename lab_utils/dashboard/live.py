@@ -11,6 +11,7 @@ import contextlib
 import functools
 import html
 import os
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -31,6 +32,36 @@ from lab_utils.errors import LabError
 LOOK_SECONDS = 1.0
 RUNS_SECONDS = 600.0
 """A chart that was forgotten stops by itself."""
+
+
+def _mended(script: str) -> str:
+    """Plotly's widget, of which a view that was taken away lets updates pass (plotly 7.1).
+
+    A view listens to the figure and never stops. When its cell is run again it still gets each update, for a plot that
+    is gone; that raises, and the new view, which is next in the row, never hears of it.
+
+    Raises:
+        LabError: another plotly, whose script is built differently.
+    """
+    view = re.search(r"export\{[^}]*?([\w$]+) as FigureView", script)
+    if view is None:
+        raise LabError("This version of plotly has no live figures that the lab knows.", "Run: ./start_pipeline.sh")
+    return (
+        f"{script}\nconst lab_remove = {view[1]}.prototype.remove;\n"
+        f"{view[1]}.prototype.remove = function () {{\n"
+        "  for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(this)))\n"
+        "    if (name.startsWith('do_')) this[name] = () => {};\n"
+        "  lab_remove.call(this);\n"
+        "};\n"
+    )
+
+
+@functools.cache
+def _widget_class() -> type[Any]:
+    class LiveFigure(go.FigureWidget):  # type: ignore[misc]
+        _esm = _mended(str(go.FigureWidget._esm))
+
+    return LiveFigure
 
 
 class Live:
@@ -80,7 +111,7 @@ class Live:
         self._words = ipywidgets.HTML()
         self._button = ipywidgets.Button(description="Stop", layout={"width": "6rem"})
         self._button.on_click(lambda _button: self.stop() if self.is_running else self.start())
-        self._widget = go.FigureWidget(self._skeleton)
+        self._widget = _widget_class()(self._skeleton)
         head = ipywidgets.HBox([*self.controls(), self._button], layout={"flex_flow": "row wrap"})
         self._box = ipywidgets.VBox([head, self._words, self._widget])
 

@@ -13,7 +13,7 @@ import pandas as pd
 from plotly.subplots import make_subplots
 from sqlalchemy import Connection, text
 
-from lab_utils.look import COLOURS, GREY, GRID, LAYOUT, RED
+from lab_utils.look import COLOURS, GREY, GRID, LAYOUT, RED, clock_times
 from lab_utils.ticks import ASSETS
 
 AVERAGES = (5, 20)
@@ -191,8 +191,7 @@ def skeleton() -> Any:
 def fill(chart: Any, market: Market) -> None:
     """Bring a snapshot into a chart that `skeleton` made, in place; the reader's zoom stays."""
     candles = market.candles
-    # Plotly shows the clock time that it is given: without a zone, that is UTC for every reader.
-    times = candles["window_start"].dt.tz_localize(None)
+    times = clock_times(candles["window_start"])
     chart.data[0].update(x=times, **{name: candles[name] for name in ("open", "high", "low", "close")})
     for trace, count in zip(chart.data[1:], AVERAGES, strict=False):
         trace.update(x=times, y=candles[f"average_{count}"])
@@ -201,8 +200,8 @@ def fill(chart: Any, market: Market) -> None:
     # Set, not updated: an update of a list leaves what the new one does not have.
     chart.layout.annotations = () if len(candles) else (_in_the_middle(f"No candles of {market.pair} yet"),)
     if len(candles):
-        half = market.range.width / 2
-        chart.update_xaxes(range=[times.iloc[-1] - market.range.span + half, times.iloc[-1] + half])
+        half, last = market.range.width / 2, candles["window_start"].iloc[-1]
+        chart.update_xaxes(range=clock_times(pd.Series([last - market.range.span + half, last + half])))
     chart.update_layout(
         title=f"{market.pair}, candles of {minutes} min",
         uirevision=f"{market.pair} {market.range.says}",

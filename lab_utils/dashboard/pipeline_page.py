@@ -25,7 +25,7 @@ STYLE = """
 #strip .hop p { margin: 0.1rem 0; font-size: 0.85rem; min-height: 1.1em; }
 #strip .arrow { align-self: center; color: var(--soft); }
 #findings p { margin: 0.2rem 0; }
-#findings .trouble { color: #c5221f; font-weight: 600; }
+.trouble { color: #c5221f; font-weight: 600; }
 #details { display: flex; flex-wrap: wrap; gap: 0.5rem 2.5rem; }
 table { border-collapse: collapse; font-size: 0.85rem; }
 th, td { text-align: left; padding: 0.1rem 0.9rem 0.1rem 0; vertical-align: top; }
@@ -49,6 +49,7 @@ def layout() -> list[Any]:
         html.P("Send one by hand, and watch where it goes. Break it, and it becomes a dead letter."),
         dcc.Textarea(id="message", value=messages.example(datetime.now(UTC))),
         html.Button("Send", id="send"),
+        html.P(id="unsent", className="trouble"),
         html.P(id="followed"),
         dcc.Store(id="sent"),
     ]
@@ -93,26 +94,32 @@ def add_callbacks(page: dash.Dash, source: Source, monitor: Monitor) -> None:
         ]
         return _table([["place", "time (UTC)", "key", "raw", "parsed"], *rows], raw=3)
 
+    # Not together with the clock: of two requests of one callback that overlap, Dash forgets the first one's answer.
     @page.callback(
-        [Output("sent", "data"), Output("followed", "children")],
+        [Output("sent", "data"), Output("unsent", "children")],
         Input("send", "n_clicks"),
-        Input("tick", "n_intervals"),
-        [State("tab", "value"), State("topic", "value"), State("message", "value"), State("sent", "data")],
+        [State("topic", "value"), State("message", "value")],
+        prevent_initial_call=True,
     )
-    def send(
-        _clicks: int | None, _ticks: int | None, tab: str, topic: str, value: str | None, sent: dict[str, Any] | None
-    ) -> list[Any]:
-        if tab != "pipeline":  # what nobody sees asks nothing
-            raise PreventUpdate
+    def send(_clicks: int, topic: str, value: str | None) -> list[Any]:
         try:
-            if dash.ctx.triggered_id == "send":
-                sent = dataclasses.asdict(messages.publish(topic, value or ""))
-            if sent is None:
-                raise PreventUpdate
-            placed = Sent(**sent)
-            return [sent, source.read(lambda connection: messages.follow(connection, placed))]
+            return [dataclasses.asdict(messages.publish(topic, value or "")), ""]
         except LabError as error:
-            return [sent, str(error)]
+            return [None, str(error)]
+
+    @page.callback(
+        Output("followed", "children"), Input("tick", "n_intervals"), Input("sent", "data"), State("tab", "value")
+    )
+    def follow(_ticks: int | None, sent: dict[str, Any] | None, tab: str) -> str:
+        if tab != "pipeline":
+            raise PreventUpdate
+        if sent is None:
+            return ""
+        placed = Sent(**sent)
+        try:
+            return source.read(lambda connection: messages.follow(connection, placed))
+        except LabError as error:
+            return str(error)
 
 
 def _said(found: Finding) -> Any:

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from sqlalchemy import Connection, text
 
 from lab_utils.dashboard.health import SILENT_SECONDS
-from lab_utils.look import COLOURS, GREY, GRID, LAYOUT, RED
+from lab_utils.look import COLOURS, GREY, GRID, LAYOUT, RED, clock_times
 
 SPAN = timedelta(minutes=5)
 POINTS = 100
@@ -99,18 +99,17 @@ def skeleton() -> Any:
 def fill(chart: Any, progress: Progress) -> None:
     """Bring what was read into panels that `skeleton` made, in place."""
     ticks, candles = progress.of("ticks"), progress.of("candles")
-    times = ticks["at"].dt.tz_localize(None)
+    times = clock_times(ticks["at"])
     lines, bars = chart.data[:2], chart.data[2:-2]
     lines[0].update(x=times, y=ticks["input_per_second"].where(ticks["input_per_second"] > 0))
     lines[1].update(x=times, y=ticks["processed_per_second"])
     for trace, phase in zip(bars, PHASES, strict=True):
         trace.update(x=times, y=ticks[phase])
-    times = candles["at"].dt.tz_localize(None)
+    times = clock_times(candles["at"])
     chart.data[-2].update(x=times, y=(candles["at"] - candles["watermark"]).dt.total_seconds())
     chart.data[-1].update(x=times, y=candles["state_rows"])
     if progress.until is not None:
-        until = progress.until.replace(tzinfo=None)
-        chart.update_xaxes(range=[until - SPAN, until])
+        chart.update_xaxes(range=clock_times(pd.Series([progress.until - SPAN, progress.until])))
 
 
 def figure(progress: Progress) -> Any:

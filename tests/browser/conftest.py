@@ -40,9 +40,27 @@ class Jupyter:
         """Where the notebook `name` of the folder is opened, by itself in the window."""
         return f"http://127.0.0.1:{self.port}/doc/tree/{name}?token={self.token}"
 
+    def end_kernels(self) -> None:
+        """Stop what notebooks have left running: idle Sparks take memory and time from the tests that follow."""
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"Authorization": f"token {self.token}"},
+            timeout=60,
+            trust_env=False,
+        ) as client:
+            for kernel in client.get("/api/kernels").raise_for_status().json():
+                client.delete(f"/api/kernels/{kernel['id']}").raise_for_status()
+
+
+@pytest.fixture
+def jupyter(jupyter_server: Jupyter) -> Iterator[Jupyter]:
+    """The session's JupyterLab, without kernels at the end."""
+    yield jupyter_server
+    jupyter_server.end_kernels()
+
 
 @pytest.fixture(scope="session")
-def jupyter(session_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+def jupyter_server(session_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     """JupyterLab for the session's stack."""
     home = tmp_path_factory.mktemp("jupyter")
     folder = home / "notebooks"

@@ -18,7 +18,11 @@ from tests.servers.conftest import Lab, running_lab
 __all__ = ["running_lab"]
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-LAST = "() => { const trace = document.querySelector('.js-plotly-plot')._fullData[0]; return [trace.x.at(-1), trace.close.at(-1)] }"
+LAST = """() => {
+    const trace = document.querySelector('.js-plotly-plot')?._fullData?.[0];
+    return trace?.close?.length ? [trace.x.at(-1), trace.close.at(-1)] : [null, null];
+}"""
+"""Time and close of the last bar of the first chart."""
 CPU_SECONDS = 0.1
 """What one look at a day of candles may cost."""
 
@@ -67,8 +71,8 @@ def await_close(page: Page, close: float) -> None:
     )
 
 
-def open_page(page: Page, address: str) -> list[str]:
-    """Open it, and collect what must not happen: errors in the console, requests to other machines."""
+def watched(page: Page) -> list[str]:
+    """Collects what must not happen: errors in the console, requests to other machines."""
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -78,8 +82,14 @@ def open_page(page: Page, address: str) -> list[str]:
             wrong.append(request.url) if urlsplit(request.url).hostname not in {"127.0.0.1", None} else None
         ),
     )
+    return wrong
+
+
+def open_page(page: Page, address: str) -> list[str]:
+    """Open it; what must not happen is collected."""
+    wrong = watched(page)
     page.goto(address)
-    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    page.locator("#chart .js-plotly-plot .main-svg").first.wait_for()
     page.get_by_text("BTC/USD, candles of 1 min").wait_for()
     return wrong
 
@@ -96,7 +106,7 @@ def test_the_chart_follows_the_database_and_the_choices(page: Page, served: Serv
     page.get_by_text("ETH/USD, candles of 5 min").wait_for()
     add_candles(31, 1)
     await_close(page, 41)
-    assert page.locator(".js-plotly-plot").count() == 1
+    assert page.locator("#market .js-plotly-plot").count() == 1
     assert page.get_by_label("ETH/USD").is_checked() and page.get_by_label("6 h").is_checked()
     assert wrong == []
 
@@ -120,6 +130,11 @@ def test_a_look_at_a_day_of_candles_costs_little(page: Page, served: Served) -> 
     open_page(page, served.address)
     page.get_by_label("1 day").check()
     page.get_by_text("BTC/USD, candles of 15 min").wait_for()
+    assert cost_of_a_look(page, served) < CPU_SECONDS
+
+
+def cost_of_a_look(page: Page, served: Served) -> float:
+    """Seconds of CPU that the page's process takes to answer, over ten answers."""
     asked = 0
 
     def count(_request: object) -> None:
@@ -131,9 +146,44 @@ def test_a_look_at_a_day_of_candles_costs_little(page: Page, served: Served) -> 
     wait_until(lambda: page.title() and asked >= 10, 60, "ten looks")  # events are told between questions to the page
     cost = (busy(served.process) - before) / asked
     print(f"{1000 * cost:.0f} ms a look")
-    assert cost < CPU_SECONDS
+    return cost
 
 
 def busy(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+# --- The pipeline -------------------------------------------------------------------------------------------------
+
+
+def test_the_pipeline_is_followed_from_a_record_sent_by_hand_to_its_row(
+    page: Page, running_lab: Lab, served: Served
+) -> None:
+    wrong = open_page(page, served.address)
+    page.get_by_label("Pipeline").check()
+    page.locator("#findings", has_text="Spark is not running").wait_for()
+    stream = running_lab.begin("stream")
+    try:
+        page.locator("#findings", has_text="Spark is not running").wait_for(state="detached")
+        page.get_by_role("button", name="Send", exact=True).click()
+        page.locator("#followed", has_text="a row of crypto_data: TEST at 100.25").wait_for()
+        page.locator("#strip .hop", has_text="PostgreSQL").get_by_text("1 rows").wait_for()
+        page.locator("#message").fill('{"symbol": "TEST"}')
+        page.get_by_role("button", name="Send", exact=True).click()
+        page.locator("#followed", has_text="a dead letter").wait_for()
+        page.get_by_role("button", name="Show the last records").click()
+        page.locator("#records td", has_text="no tick: ").wait_for()
+        assert page.locator("#pipeline .js-plotly-plot").count() == 1
+    finally:
+        stream.terminate()
+        stream.communicate(timeout=60)
+    page.locator("#findings", has_text="Spark is not running").wait_for(timeout=10_000)
+    assert wrong == []
+
+
+def test_a_look_at_the_pipeline_costs_little(page: Page, served: Served) -> None:
+    open_page(page, served.address)
+    page.get_by_label("Pipeline").check()
+    page.locator("#strip .hop").first.wait_for()
+    assert cost_of_a_look(page, served) < CPU_SECONDS
