@@ -33,7 +33,7 @@ _CHANGES: tuple[tuple[str, _Replace], ...] = (
     (r"\s\*\s", " / "),
     (r"\s/\s", " * "),
     (r"\bAND\b", "OR"),
-    (r"\bOR\b", "AND"),
+    (r"\bOR\b(?! REPLACE\b)", "AND"),
     (r"\sDESC\b", ""),
     (r"\bDISTINCT\s(?!ON\b)", ""),
     (r"\bUNION ALL\b", "UNION"),
@@ -63,8 +63,8 @@ class Change:
 
 
 def changes(text: str) -> Iterator[Change]:
-    """All changes of a text; none when it does not look like a query."""
-    if not re.match(r"\s*(SELECT|WITH)\b", text):
+    """All changes of a text; none when it does not look like a query, or like a view, which is a query with a name."""
+    if not re.match(r"\s*(SELECT|WITH|CREATE( OR REPLACE)? VIEW)\b", text):
         return
     for pattern, replacement in _CHANGES:
         for found in re.finditer(pattern, text, flags=re.DOTALL):

@@ -54,3 +54,8 @@ def test_an_answer_that_holds_a_query_has_its_mutants_beside_those_of_its_python
     found = {mutant.description: mutant.code for mutant in mutants(answer, answer)}
     assert "a <= 1" in found["SQL: < → <="]
     assert all("SELECT nothing < something" in code for code in found.values())
+
+
+def test_a_view_is_a_query_with_a_name() -> None:
+    made = "CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE a > 1"
+    assert descriptions(made) == descriptions("SELECT a FROM t WHERE a > 1"), "and its own words stay"
