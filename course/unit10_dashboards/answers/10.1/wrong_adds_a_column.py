@@ -1,0 +1,11 @@
+# outcome: FAIL
+# stage: input left alone
+# message: its columns are window_start
+def candle_figure(candles: pd.DataFrame, pair: str) -> go.Figure:
+    candles["time"] = pd.to_datetime(candles["window_start"], utc=True)
+    in_order = candles.sort_values("window_start")
+    times = pd.to_datetime(in_order["window_start"], utc=True).dt.tz_localize(None)
+    prices = {name: in_order[name].astype(float) for name in ("open", "high", "low", "close")}
+    figure = go.Figure(go.Candlestick(x=times, **prices))
+    figure.update_layout(title=pair, xaxis_title="UTC", xaxis_rangeslider_visible=False)
+    return figure

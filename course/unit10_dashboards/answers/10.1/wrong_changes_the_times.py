@@ -1,0 +1,11 @@
+# outcome: FAIL
+# stage: input left alone
+# message: changed the table that it was given
+def candle_figure(candles: pd.DataFrame, pair: str) -> go.Figure:
+    in_order = candles
+    candles["window_start"] = pd.to_datetime(candles["window_start"], utc=True)
+    times = in_order["window_start"]
+    prices = {name: in_order[name].astype(float) for name in ("open", "high", "low", "close")}
+    figure = go.Figure(go.Candlestick(x=times, **prices))
+    figure.update_layout(title=pair, xaxis_title="UTC", xaxis_rangeslider_visible=False)
+    return figure

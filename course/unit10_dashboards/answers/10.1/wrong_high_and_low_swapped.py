@@ -1,0 +1,11 @@
+# outcome: FAIL
+# stage: prices
+# message: `high` of the candlestick is 99.25
+def candle_figure(candles: pd.DataFrame, pair: str) -> go.Figure:
+    in_order = candles.sort_values("window_start")
+    times = pd.to_datetime(in_order["window_start"], utc=True).dt.tz_localize(None)
+    prices = {name: in_order[name].astype(float) for name in ("open", "high", "low", "close")}
+    prices["high"], prices["low"] = prices["low"], prices["high"]
+    figure = go.Figure(go.Candlestick(x=times, **prices))
+    figure.update_layout(title=pair, xaxis_title="UTC", xaxis_rangeslider_visible=False)
+    return figure

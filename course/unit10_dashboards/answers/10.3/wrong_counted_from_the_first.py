@@ -1,0 +1,8 @@
+# outcome: FAIL
+# stage: slots
+# message: 2026-03-10 22:58
+def wider(candles: pd.DataFrame, minutes: int) -> pd.DataFrame:
+    numbers = candles[["open", "high", "low", "close", "volume"]].astype(float)
+    numbers.index = pd.to_datetime(candles["window_start"], utc=True)
+    slots = numbers.resample(f"{minutes}min", origin="start")
+    return slots.agg({"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}).reset_index()

@@ -1,0 +1,12 @@
+# outcome: FAIL
+# stage: how many
+# message: the candlestick has 3 points, of a table with 0
+def fill(chart: go.Figure, candles: pd.DataFrame, pair: str) -> None:
+    if candles.empty:
+        return
+    times = pd.to_datetime(candles["window_start"], utc=True).dt.tz_localize(None)
+    bodies, line, bars = chart.data
+    bodies.update(x=times, open=candles["open"], high=candles["high"], low=candles["low"], close=candles["close"])
+    line.update(x=times, y=candles["average"])
+    bars.update(x=times, y=candles["volume"])
+    chart.update_layout(title=pair, uirevision=pair)

@@ -1,0 +1,5 @@
+# outcome: FAIL
+# stage: is a statement
+# message: not a text
+def VIEW(connection):
+    connection.execute(text("SELECT 1"))

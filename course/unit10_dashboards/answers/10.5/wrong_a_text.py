@@ -1,0 +1,13 @@
+# outcome: FAIL
+# stage: columns
+# message: `event_time_utc` is a text
+VIEW = """
+    CREATE OR REPLACE VIEW crypto_prices AS
+    SELECT symbol || '/' || currency AS pair,
+           to_char(event_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS event_time_utc,
+           price,
+           size
+    FROM crypto_data
+    WHERE date_trunc('second', event_time AT TIME ZONE 'UTC')
+          > (SELECT max(date_trunc('second', event_time AT TIME ZONE 'UTC')) FROM crypto_data) - interval '1 hour'
+"""

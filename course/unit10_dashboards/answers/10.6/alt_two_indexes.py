@@ -1,0 +1,4 @@
+INDEX = """
+    CREATE INDEX ON crypto_data (date_trunc('minute', event_time AT TIME ZONE 'UTC'));
+    CREATE INDEX ON crypto_data (symbol, date_trunc('minute', event_time AT TIME ZONE 'UTC'));
+"""

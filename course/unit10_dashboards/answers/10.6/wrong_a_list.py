@@ -1,0 +1,4 @@
+# outcome: FAIL
+# stage: is a statement
+# message: not a text
+INDEX = ["event_time"]

@@ -1,0 +1,4 @@
+# outcome: FAIL
+# stage: makes an index
+# message: no other index than before
+INDEX = "ANALYZE crypto_data"

@@ -1,0 +1,4 @@
+# outcome: FAIL
+# stage: the ticks of a few minutes
+# message: the server still looks at all ticks
+INDEX = "CREATE INDEX ON crypto_data ((date_trunc('minute', event_time AT TIME ZONE 'UTC'))) WHERE event_time > '2026-03-10 06:00Z'"
