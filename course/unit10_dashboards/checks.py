@@ -519,6 +519,8 @@ def check_view(trial: Trial, view: object) -> None:
     assert not missing, f"The view has the columns {', '.join(types)}: there is no `{missing[0]}`."
     seen = types["event_time_utc"]
     assert seen == "timestamp without time zone", f"`event_time_utc` is a {seen}."
+    for column in ("price", "size"):
+        assert types[column] == "numeric", f"`{column}` is a {types[column]}, and in the table it is exact."
     _check_rows(trial, schema, VIEW_TICKS, "")
     later = [_tick(-1800.9, "BTC", "73100", "0.25")]
     schema.add_ticks(later)
@@ -559,10 +561,11 @@ def _read(schema: Schema, zone: str) -> list[tuple[Any, ...]]:
 
 
 def _about(time: dt.datetime, ticks: Sequence[Tick]) -> str:
-    coins = [tick[5] for tick in ticks if tick[0] == "crypto"]
-    if time in {moment.replace(microsecond=0, tzinfo=None) for moment in coins}:
-        return f"The newest tick is of {max(coins):%Y-%m-%d %H:%M:%S.%f}"[:-5] + " UTC."
-    return "No tick came in that second of UTC."
+    """What there is to say of a time that does not belong there."""
+    seconds = {tick[5].replace(microsecond=0, tzinfo=None) for tick in ticks if tick[0] == "crypto"}
+    if time in seconds:
+        return f"The newest tick is of {max(seconds)} UTC, in whole seconds."
+    return "No tick of a coin came in that second of UTC."
 
 
 def _row(row: tuple[Any, ...]) -> str:

@@ -352,7 +352,7 @@ print(len(chart.data), "traces,", len(chart.to_json()) // 1000, "kB for each red
 # `uirevision` belongs to the browser. As long as its value stays the same, the browser keeps what the reader did: zoom, hidden traces. When another pair is shown, give it
 # another value, as the old zoom makes no sense there.
 #
-# Press **Play** to see the hour pass, six seconds long. Each frame is one `fill`. (The axes are fixed here, so that they do not jump.)
+# Press **Play**, at the right, to see the hour pass in a few seconds. Each frame is one `fill`. (The axes are fixed here, so that they do not jump.)
 
 
 # %%
@@ -370,7 +370,7 @@ replay.update_yaxes(range=[candles.low.min(), candles.high.max()], row=1, col=1)
 replay.update_yaxes(range=[0, candles.volume.max()], row=2, col=1)
 speed = {"frame": {"duration": 100, "redraw": True}, "transition": {"duration": 0}}
 play = {"label": "Play", "method": "animate", "args": [None, speed]}
-replay.update_layout(updatemenus=[{"type": "buttons", "buttons": [play], "x": 1, "xanchor": "right", "y": 1.15}])
+replay.update_layout(updatemenus=[{"type": "buttons", "buttons": [play], "x": 1.02, "xanchor": "left", "y": 0.6}])
 replay
 
 # %% [markdown]
@@ -378,15 +378,14 @@ replay
 #
 # `live_market("BTC")` of `lab_utils.dashboard.live` shows such a chart in a cell and fills it once a second from the lab's tables. It is a `FigureWidget`: a
 # figure with a line to the browser, so that a change of its data in Python is seen at once, without running the cell again. A thread does the filling, and so
-# it goes on while you run other cells. `.stop()` ends it.
-#
+# it goes on while you run other cells. `.stop()` ends it. For ticks to be there, run `lab start` in a terminal.
+
+# %% [markdown]
 # Three rules for whoever builds one:
 #
 # - **One widget, used again.** Each new one costs the browser many megabytes, which it does not get back.
 # - **A thread, not a loop in the cell.** A loop blocks the notebook.
 # - **All changes of one look at once** (`with chart.batch_update():`). Otherwise each change of a trace is a message of its own, and the browser draws in between: new candles with the old volume.
-#
-# For ticks to be there, run `lab start` in a terminal.
 
 # %% [markdown]
 # ## 8. A page of its own
@@ -412,7 +411,7 @@ print(words.strip())
 print(answer.status_code, answer.headers["content-type"], re.findall("<title>(.*?)</title>", answer.text))
 
 # %% [markdown]
-# - The address begins with `127.0.0.1`: only this machine can open it. A dashboard without a login belongs nowhere else.
+# - The address (dead by now) begins with `127.0.0.1`: only this machine can open it. A dashboard without a login belongs nowhere else.
 # - What came is an almost empty page. Its script asks the server for the figure, once a second: the page is the host, `snapshot` and `fill` do the work, as in the notebook.
 # - It logs in as `lab_reader`. Unit 09 says why.
 #

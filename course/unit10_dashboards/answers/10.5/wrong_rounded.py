@@ -1,6 +1,6 @@
 # outcome: FAIL
 # stage: times
-# message: No tick came in that second
+# message: No tick of a coin came in that second
 VIEW = """
     CREATE OR REPLACE VIEW crypto_prices AS
     SELECT symbol || '/' || currency AS pair,
