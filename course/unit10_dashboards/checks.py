@@ -126,7 +126,9 @@ def _same_times(trial: Trial, trace: dict[str, Any], wanted: Sequence[dt.datetim
         try:
             times.append(dt.datetime.fromisoformat(value[:19]))
         except (TypeError, ValueError):
-            raise AssertionError(f"{given}: `x` of the {kind} holds {short(value)}, which is no time.") from None
+            raise AssertionError(
+                f"{given}: `x` of the {kind} holds {short(value)}, which is no date and time."
+            ) from None
     right = [moment.replace(tzinfo=None) for moment in wanted]
     for time, moment in zip(sorted(times), sorted(right), strict=True):
         assert time == moment, (

@@ -402,11 +402,13 @@ import httpx
 
 command = [sys.executable, "-m", "lab_utils.cli", "dashboard"]
 with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as page:
-    words = next((line for line in page.stderr or () if "http://" in line), "it did not start")
-    address = re.search(r"http://\S+/", words)
-    assert address is not None, words
-    answer = httpx.get(address[0], trust_env=False)
-    page.terminate()
+    try:
+        words = next((line for line in page.stderr or () if "http://" in line), "It did not start.")
+        address = re.search(r"http://\S+/", words)
+        assert address is not None, words
+        answer = httpx.get(address[0], trust_env=False)
+    finally:
+        page.terminate()
 print(words.strip())
 print(answer.status_code, answer.headers["content-type"], re.findall("<title>(.*?)</title>", answer.text))
 

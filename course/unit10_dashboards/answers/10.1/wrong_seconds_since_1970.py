@@ -1,6 +1,6 @@
 # outcome: FAIL
 # stage: the clock
-# message: which is no time
+# message: which is no date and time
 def candle_figure(candles: pd.DataFrame, pair: str) -> go.Figure:
     in_order = candles.sort_values("window_start")
     times = pd.to_datetime(in_order["window_start"], utc=True).dt.tz_localize(None)
