@@ -378,7 +378,21 @@ replay
 #
 # `live_market("BTC")` of `lab_utils.dashboard.live` shows such a chart in a cell and fills it once a second from the lab's tables. It is a `FigureWidget`: a
 # figure with a line to the browser, so that a change of its data in Python is seen at once, without running the cell again. A thread does the filling, and so
-# it goes on while you run other cells. `.stop()` ends it. For ticks to be there, run `lab start` in a terminal.
+# it goes on while you run other cells. For ticks to be there, run `lab start` in a terminal: the last bar then moves with the market. Without it, the words above
+# the chart say what is missing.
+
+# %%
+from lab_utils.dashboard.live import live_market
+
+live = live_market("BTC", "15 min")
+live
+
+# %% [markdown]
+# Choose another pair or range above the chart. The button and `stop()` end it; after ten minutes it ends by itself, so that a forgotten one asks the database
+# nothing.
+
+# %%
+live.stop()
 
 # %% [markdown]
 # Three rules for whoever builds one:
@@ -390,7 +404,8 @@ replay
 # %% [markdown]
 # ## 8. A page of its own
 #
-# Not everybody who looks at a market has JupyterLab open. `lab dashboard` serves the same chart as a web page. The next cell starts it, asks for the page as a
+# Not everybody who looks at a market has JupyterLab open. `lab dashboard` serves the same chart as a web page, and beside it a page of the pipeline itself: what
+# has come how far, what waits, and what is wrong, in words. The next cell starts it, asks for the page as a
 # browser would, and ends it again:
 
 # %%
