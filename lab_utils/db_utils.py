@@ -23,11 +23,17 @@ SQL_FOLDER = Path(__file__).with_name("sql")
 SESSION: dict[str, Any] = {"options": "-c timezone=UTC", "sslmode": "disable"}
 """Said in so many words, as libpq would else take what the user has set for other servers (PGOPTIONS, PGSSLMODE)."""
 
+UNLIMITED = "-c statement_timeout=0"
+"""The limit of lab_reader is for people and for tools that write their own SQL, not for what the lab itself counts."""
+
+CANCELED = "57014"
+"""PostgreSQL's code for a statement that was ended from outside or by its time limit."""
+
 os.environ.pop("PGTZ", None)  # libpq would send this time zone after ours
 
 
 def connect(role: str = "lab_reader", **options: Any) -> Any:
-    """A psycopg2 connection; the session's time zone is UTC.
+    """A psycopg2 connection; the session's time zone is UTC, and its statements may take as long as they need.
 
     Raises:
         LabError: the server does not run, or refuses the password.
@@ -42,7 +48,7 @@ def connect(role: str = "lab_reader", **options: Any) -> Any:
             password=postgres_server.password(role),
             connect_timeout=10,
             application_name="market-stream-lab",
-            **SESSION,
+            **{**SESSION, "options": f"{SESSION['options']} {UNLIMITED}"},
             **options,
         )
     except psycopg2.OperationalError as error:
@@ -63,6 +69,8 @@ def _explained(error: psycopg2.OperationalError, role: str) -> LabError:
 
 def engine(role: str = "lab_reader", **session: str) -> Engine:
     """A SQLAlchemy engine, for notebooks and dashboards; it connects at its first query.
+
+    As lab_reader a statement may take 5 s and write nothing, unless `session` says otherwise.
 
     Args:
         role: as whom.
@@ -97,7 +105,7 @@ def cursor(role: str = "lab_reader") -> Iterator[Any]:
 def install_schema() -> None:
     """Create the tables, rights and views that are missing, and see that each role can log in."""
     with cursor("lab_owner") as opened:
-        for name in ("schema.sql", "views.sql", "roles.sql"):
+        for name in ("schema.sql", "views.sql", "bi.sql", "roles.sql"):
             opened.execute((SQL_FOLDER / name).read_text())
     for role in ("lab_writer", "lab_reader"):
         connect(role).close()
@@ -110,7 +118,7 @@ def has_schema() -> bool:
         LabError: the server is not there.
     """
     with cursor("lab_reader") as opened:
-        opened.execute("SELECT to_regclass('trends') IS NOT NULL")  # the last thing that is made
+        opened.execute("SELECT to_regclass('bi.trends') IS NOT NULL")  # the last thing that is made
         return bool(opened.fetchone()[0])
 
 

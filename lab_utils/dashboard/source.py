@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lab_utils import db_utils
 from lab_utils.errors import LabError
+from lab_utils.servers.postgres_server import READER_SECONDS
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ class Source:
         """What the database answers.
 
         Raises:
-            LabError: it is away; asking again later connects anew.
+            LabError: it is away, or cut the query short; asking again later connects anew.
         """
         try:
             if self._engine is None:
@@ -31,6 +32,11 @@ class Source:
                 return question(connection)
         except SQLAlchemyError as error:
             self.close()
+            if getattr(getattr(error, "orig", None), "pgcode", None) == db_utils.CANCELED:
+                raise LabError(
+                    f"PostgreSQL cut a query that took longer than {READER_SECONDS} s, as lab_reader may ask no longer.",
+                    "Choose a shorter range, or wait until the machine has less to do.",
+                ) from None
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise LabError(f"The database does not answer: {reason}", "See `lab status`, then run: lab up") from None
 

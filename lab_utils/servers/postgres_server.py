@@ -29,6 +29,16 @@ from lab_utils.waiting import WaitTimeout, wait_until
 NAME = "postgres"
 SUPERUSER = "postgres"
 ROLES = ("lab_owner", "lab_writer", "lab_reader")
+READER_SECONDS = 5
+"""How long a statement of lab_reader may take, unless its session says otherwise."""
+READER_LIMITS = (
+    # What may be done is said by the rights (sql/roles.sql). This is for a tool such as Power BI, which sends what it has
+    # put together, from every visual at once, and says nothing about its sessions.
+    "CONNECTION LIMIT 20 NOINHERIT",
+    f"SET statement_timeout = '{READER_SECONDS}s'",
+    "SET default_transaction_read_only = on",
+    "SET timezone = 'UTC'",
+)
 START_SECONDS = 60
 NOBODY = 65534
 
@@ -336,7 +346,7 @@ def superuser(server_port: int, database: str = "postgres") -> Iterator[Any]:
 
 
 def _make_roles(server_port: int) -> None:
-    """Create the roles and the database `lab` where they are missing."""
+    """Create the roles and the database `lab` where they are missing, and set the limits of lab_reader."""
     from psycopg2 import sql
 
     with superuser(server_port) as connection, connection.cursor() as cursor:
@@ -348,6 +358,8 @@ def _make_roles(server_port: int) -> None:
             if role not in present:
                 statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
                 cursor.execute(statement.format(sql.Identifier(role), sql.Literal(password(role))))
+        for limit in READER_LIMITS:
+            cursor.execute(f"ALTER ROLE lab_reader {limit}")
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = 'lab'")
         if cursor.fetchone() is None:
             cursor.execute("CREATE DATABASE lab OWNER lab_owner")

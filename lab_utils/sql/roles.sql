@@ -10,3 +10,5 @@ GRANT INSERT ON crypto_data, stock_data, candles_1m, dead_letters, stream_commit
 GRANT INSERT, DELETE ON pipeline_progress TO lab_writer;
 GRANT UPDATE ON candles_1m, candle_watermark, stream_commits TO lab_writer;
 ALTER DEFAULT PRIVILEGES FOR ROLE lab_owner IN SCHEMA public GRANT SELECT ON TABLES TO lab_reader;
+GRANT USAGE ON SCHEMA bi TO lab_reader;
+GRANT SELECT ON bi.symbols, bi.crypto_prices, bi.stock_prices, bi.candles, bi.trends TO lab_reader;

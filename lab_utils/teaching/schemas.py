@@ -30,6 +30,9 @@ from lab_utils.ticks import Tick as TickModel
 STATEMENT_SECONDS = 8
 """How long a query of an answer may take. Python cannot end one that hangs in the server."""
 
+RIGHTS_ALONE = {"default_transaction_read_only": "off"}
+"""For sessions of lab_reader: what it may not do is refused for the missing right, which the lessons are about."""
+
 LEFT_BEHIND_SECONDS = 3600
 """A check's schema that is older belongs to a kernel that was killed."""
 
@@ -63,7 +66,7 @@ class Schema:
     def engine(self, timezone: str = "UTC") -> Engine:
         """An engine for the answer; its sessions are in `timezone`."""
         limit = str(STATEMENT_SECONDS * 1000)
-        made = db_utils.engine(search_path=self.name, timezone=timezone, statement_timeout=limit)
+        made = db_utils.engine(search_path=self.name, timezone=timezone, statement_timeout=limit, **RIGHTS_ALONE)
         event.listen(made, "connect", lambda connection, _record: self._open.append(connection))
         self._engines.append(made)
         return made
@@ -177,7 +180,7 @@ def recorded_market(name: str, role: str = "lab_reader", timezone: str = "UTC") 
             _make(cursor, name)
             for asset in ASSETS:
                 _store_recording(cursor, name, asset)
-    return db_utils.engine(role, search_path=name, timezone=timezone)
+    return db_utils.engine(role, search_path=name, timezone=timezone, **RIGHTS_ALONE)
 
 
 def _store_recording(cursor: Any, schema: str, asset: Asset) -> None:

@@ -162,6 +162,16 @@ def test_a_source_says_that_the_database_is_away_and_finds_it_when_it_is_back(ru
         stack.up()
 
 
+def test_a_source_says_that_a_query_was_cut_and_goes_on(running_lab: Lab) -> None:
+    source = Source()
+    try:
+        with pytest.raises(LabError, match="cut a query that took longer than 5 s"):
+            source.read(lambda connection: connection.execute(text("SELECT pg_sleep(30)")))
+        assert source.read(market.pairs) == []
+    finally:
+        source.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [(("--prefix", "proxy"), "is no path"), (("--port", "80"), "Invalid value for '--port'")],

@@ -703,11 +703,29 @@ def test_postgres_refuses_a_login_without_password(session_lab: Lab, role: str) 
     ],
 )
 def test_a_role_is_refused_what_it_is_not_for(session_lab: Lab, role: str, statement: str) -> None:
-    with (
-        database(session_lab, role) as cursor,
-        pytest.raises(psycopg2.errors.InsufficientPrivilege),
-    ):
-        cursor.execute(statement)
+    with database(session_lab, role) as cursor:
+        # Anybody may switch this default off: the missing right must refuse.
+        cursor.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute(statement)
+
+
+def test_a_reader_that_says_nothing_about_its_session_gets_limits_that_survive_a_reset(session_lab: Lab) -> None:
+    with database(session_lab, "lab_reader") as cursor:
+        cursor.execute("SET statement_timeout = 0; SET timezone = 'Asia/Tokyo'")
+        cursor.execute("DISCARD ALL")  # as Power BI's driver sends it
+        cursor.execute(
+            "SELECT name, setting FROM pg_settings"
+            " WHERE name IN ('default_transaction_read_only', 'statement_timeout', 'TimeZone')"
+        )
+        limits = {"default_transaction_read_only": "on", "statement_timeout": "5000", "TimeZone": "UTC"}
+        assert dict(cursor.fetchall()) == limits
+        cursor.execute("SELECT rolconnlimit, rolinherit FROM pg_roles WHERE rolname = 'lab_reader'")
+        assert cursor.fetchone() == (20, False)
+
+
+def test_what_the_lab_itself_counts_has_no_time_limit(session_lab: Lab) -> None:
+    assert session_lab.python(SHOW_STATEMENT_LIMITS).split() == ["0", "5s"]
 
 
 @pytest.mark.parametrize("role", ["lab_writer", "lab_reader"])
@@ -727,6 +745,15 @@ def test_a_session_is_in_utc_wherever_the_client_lives(session_lab: Lab) -> None
         cursor.execute("SHOW timezone")
         assert cursor.fetchone() == ("UTC",)
 
+
+SHOW_STATEMENT_LIMITS = """
+from lab_utils import db_utils
+with db_utils.cursor() as cursor:
+    cursor.execute("SHOW statement_timeout")
+    print(cursor.fetchone()[0])
+with db_utils.engine().connect() as connection:
+    print(connection.exec_driver_sql("SHOW statement_timeout").scalar())
+"""
 
 SHOW_TIME_ZONES = """
 from lab_utils import db_utils
