@@ -528,6 +528,23 @@ def dashboard(
         raise typer.Exit(INTERRUPTED)
 
 
+@app.command()
+def powerbi(as_json: Json = False) -> None:
+    """Write the connection file and the project for Power BI Desktop into work/powerbi, and say how to open them."""
+    from lab_utils import powerbi as files
+
+    written = files.write()
+    if as_json:
+        paths = {name: str(getattr(written, name)) for name in ("connection", "project", "server")}
+        print(json.dumps(paths, indent=2))
+        return
+    if written.is_kept:
+        out.print(f"Your project was there already; only its address is set, to {written.server}.")
+    for number, step in enumerate(files.steps(written), 1):
+        out.print(f"{number}. {_plain(step)}")
+    out.print("More: docs/powerbi.md")
+
+
 @dead_letters_app.command("list")
 def list_dead_letters(
     each: Annotated[bool, typer.Option("--each", help="One line for each, not for each reason.")] = False,

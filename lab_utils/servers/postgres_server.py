@@ -123,6 +123,13 @@ def password(role: str) -> str:
         ) from None
 
 
+def password_place(role: str) -> str:
+    """Where the password of a role stands, in words for the user."""
+    if _chosen_password(role) is not None:
+        return f"what LAB_{role.removeprefix('lab_').upper()}_PASSWORD in .env says"
+    return f"the text behind {role} in {_secrets_file()}"
+
+
 def _chosen_password(role: str) -> str | None:
     chosen = getattr(settings(), f"{role.removeprefix('lab_')}_password", None)
     return chosen.get_secret_value() if chosen else None

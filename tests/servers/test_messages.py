@@ -171,7 +171,7 @@ def test_a_wrong_password_is_named_by_its_role_and_setting(session_lab: Lab, com
 # --- Servers and folders ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["produce crypto", "consume", "consume --once", "stream --once"])
+@pytest.mark.parametrize("command", ["produce crypto", "consume", "consume --once", "stream --once", "powerbi"])
 def test_a_command_that_needs_servers_names_the_command_that_starts_them(idle_lab: Lab, command: str) -> None:
     said = complaint(idle_lab.run(*command.split()))
     assert re.fullmatch(r"Error: (Kafka|PostgreSQL) is not running\.\nStart it with: lab up\n", said)
