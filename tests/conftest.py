@@ -9,6 +9,7 @@ TOGETHER = (
     "tests/notebooks/test_course.py",  # each proof has judges enough for the whole machine
     "tests/notebooks/test_grade.py",  # one class is marked for all of them
     "tests/servers/test_crash_faults.py",  # one pipeline is under fire
+    "tests/servers/test_directquery.py",  # half a million ticks are stored for all of them
 )
 
 

@@ -1,10 +1,8 @@
 """What the market chart reads from a real database: pairs, candles, the newest price, by way of indexes; and outages."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -17,6 +15,7 @@ from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
 from lab_utils.teaching.schemas import Candle, Schema
 from tests.servers.conftest import Lab
+from tests.servers.plans import assert_index_scans
 
 START = datetime(2026, 3, 10, 22, 0, tzinfo=UTC)
 BTC = Pair("crypto", "BTC", "USD")
@@ -101,13 +100,6 @@ def test_the_price_is_that_of_the_newest_tick_by_event_time(schema: Schema, conn
     assert (found.price, found.event_time) == (2.0, times[1])
 
 
-def scans(plan: dict[str, Any]) -> Iterator[str]:
-    if "Relation Name" in plan:
-        yield f"{plan['Node Type']} of {plan['Relation Name']}"
-    for part in plan.get("Plans", []):
-        yield from scans(part)
-
-
 @pytest.fixture
 def large(schema: Schema) -> Schema:
     """Half a million ticks and a month of candles of ten pairs."""
@@ -141,8 +133,7 @@ def test_each_query_of_a_snapshot_looks_into_an_index_of_a_large_table(large: Sc
     with large.engine().connect() as connection:
         for query, values in ((market.PAIRS, {}), (market.CANDLES, day), (market.NEWEST["crypto"], which)):
             (plan,) = connection.execute(text(f"EXPLAIN (FORMAT JSON) {query.text}"), values).scalar_one()
-            found = list(scans(plan["Plan"]))
-            assert found and all("Index" in scan or "Bitmap" in scan for scan in found), json.dumps(plan, indent=1)
+            assert_index_scans(plan["Plan"])
         assert len(market.pairs(connection)) == 10
         assert len(closes(connection, DAY, Pair(**which))) == 96
 
