@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urljoin
 
 import filelock
@@ -29,19 +29,22 @@ CACHES = {name: str(DOWNLOADS / "cache" / name) for name in ("PIP_CACHE_DIR", "U
 """Nothing is written to the home folder."""
 
 
-def need(program: str, what: str) -> str:
+def need(program: str) -> str:
     """Where a program is; without it the test is skipped, and on CI it fails."""
-    found = shutil.which(program)
-    if found is None:
-        missing = f"{program} is not installed, and so {what} is not checked"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+    return shutil.which(program) or _give_up(f"{program} is not installed, and so the Power BI project is not checked")
+
+
+def _give_up(reason: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def download(name: str, lock: Path, command: list[str], *files: Path) -> Path:
-    """The folder into which `command` downloads what `lock` says; done once, by one process."""
+    """The folder into which `command` downloads what `lock` says; done once, by one process.
+
+    Without internet the test is skipped, and on CI it fails.
+    """
     folder, stamp = DOWNLOADS / name, DOWNLOADS / f"{name}.stamp"
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     DOWNLOADS.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,8 @@ def download(name: str, lock: Path, command: list[str], *files: Path) -> Path:
                 timeout=DOWNLOAD_SECONDS,
                 check=False,
             )
-            assert done.returncode == 0, done.stdout + done.stderr
+            if done.returncode:
+                _give_up(f"what checks the Power BI project could not be downloaded: {done.stdout}{done.stderr}")
             stamp.write_text(wanted)
     return folder
 
@@ -114,8 +118,8 @@ def schema_problems(project: Path, known: Mapping[str, Any]) -> list[str]:
 
 def npm_folder() -> Path:
     """The folder with Microsoft's programs."""
-    npm = need("npm", "the Power BI project")
-    need("node", "the Power BI project")
+    npm = need("npm")
+    need("node")
     # Their own install scripts are not run: there are none that matter.
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     return download("npm", HERE / "package-lock.json", command, HERE / "package.json", HERE / "parse_m.cjs")
@@ -144,7 +148,7 @@ def m_problems(texts: Mapping[str, str], npm: Path) -> list[str]:
 
 def _node(folder: Path, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [need("node", "the Power BI project"), *arguments],
+        [need("node"), *arguments],
         cwd=folder,
         input=stdin,
         capture_output=True,
