@@ -3,12 +3,21 @@
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
+import plotly.io
 
 COLOURS = ("#3b82c4", "#e0803a", "#2e9e5b", "#b05cc6", "#c9a91b", "#4fb3b3", "#8d6e4f")
 """Distinguishable on white and on dark grey."""
 GREY, RED = "#8a8f98", "#e5342b"
 """For text and what has no colour of its own, and for what is to be noticed."""
 GRID = "rgba(138,143,152,0.25)"
+
+# In place of plotly's own template, which is made for white paper and goes into every figure's file with its 7 kB.
+_AXIS = {"automargin": True, "zeroline": False}
+plotly.io.templates["lab"] = go.layout.Template(
+    layout={"xaxis": _AXIS, "yaxis": _AXIS, "colorway": COLOURS, "hovermode": "closest", "title": {"x": 0.05}}
+)
+plotly.io.templates.default = "lab"
 
 LAYOUT: dict[str, Any] = {
     "margin": {"l": 10, "r": 10, "t": 50, "b": 40},

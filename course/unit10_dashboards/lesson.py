@@ -335,10 +335,10 @@ def skeleton() -> go.Figure:
 
 def fill(chart: go.Figure, candles: pd.DataFrame) -> None:
     """Bring candles into the traces of a chart that `skeleton` made."""
-    times = pd.to_datetime(candles["window_start"], utc=True).dt.tz_localize(None)
+    times = pd.to_datetime(candles["window_start"], utc=True).dt.strftime("%Y-%m-%d %H:%M")
     bodies, line, bars = chart.data
     bodies.update(x=times, **{name: candles[name] for name in ("open", "high", "low", "close")})
-    line.update(x=times, y=candles["close"].astype(float).rolling(5).mean())
+    line.update(x=times, y=candles["close"].astype(float).rolling(5).mean().round(2))
     bars.update(x=times, y=candles["volume"])
     chart.update_layout(title="BTC/USD", uirevision="BTC/USD")
 
@@ -362,13 +362,13 @@ def frame(minute: int) -> go.Frame:
     return go.Frame(data=[trace.to_plotly_json() for trace in chart.data])
 
 
-frames = [frame(minute) for minute in range(5, 61)]
+frames = [frame(minute) for minute in range(6, 61, 6)]  # each goes into the notebook's file as a whole
 replay = go.Figure(chart)
 replay.frames = frames
 replay.update_xaxes(range=["2026-11-02 14:30", "2026-11-02 15:30"])
 replay.update_yaxes(range=[candles.low.min(), candles.high.max()], row=1, col=1)
 replay.update_yaxes(range=[0, candles.volume.max()], row=2, col=1)
-speed = {"frame": {"duration": 100, "redraw": True}, "transition": {"duration": 0}}
+speed = {"frame": {"duration": 400, "redraw": True}, "transition": {"duration": 0}}
 play = {"label": "Play", "method": "animate", "args": [None, speed]}
 replay.update_layout(updatemenus=[{"type": "buttons", "buttons": [play], "x": 1.02, "xanchor": "left", "y": 0.6}])
 replay
@@ -395,10 +395,11 @@ live
 live.stop()
 
 # %% [markdown]
-# Three rules for whoever builds one:
+# Four rules for whoever builds one:
 #
 # - **One widget, used again.** Each new one costs the browser many megabytes, which it does not get back.
 # - **A thread, not a loop in the cell.** A loop blocks the notebook.
+# - **Times as text.** The widget sends pandas' times as nanoseconds, and plotly takes a number for milliseconds.
 # - **All changes of one look at once** (`with chart.batch_update():`). Otherwise each change of a trace is a message of its own, and the browser draws in between: new candles with the old volume.
 
 # %% [markdown]

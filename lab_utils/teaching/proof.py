@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # nbformat takes seconds to import, and each judging process 
 MIN_HINTS, MIN_WRONG, MIN_ALTERNATIVES = 2, 3, 1
 MIN_KILLED = 0.95
 CELL_SECONDS = 300
+MAX_BYTES = 300_000
+"""Of an executed lesson. One with the state of a widget in it has five megabytes, and is slow to open and to save."""
 MUTANT_SECONDS = 3.0
 """A mutant that runs longer than this, and much longer than the solution, never ends; the check's own limit is for people."""
 
@@ -411,7 +413,10 @@ def run_shipped(unit: Unit, folder: Path, result: Result) -> None:
 
 def run_lesson(unit: Unit, folder: Path, result: Result) -> None:
     """The lesson runs, and runs again in the same stack; deterministic cells give the same output both times."""
-    run_notebook(_built("notebooks", unit), _executed("notebooks", unit, folder), strict=False)
+    executed = _executed("notebooks", unit, folder)
+    run_notebook(_built("notebooks", unit), executed, strict=False)
+    if executed.stat().st_size > MAX_BYTES:
+        result.problems.append(f"notebooks/{unit.name}.ipynb has {executed.stat().st_size:,} bytes when it is executed")
     run_again(["notebooks"], unit, folder, result)
 
 
