@@ -1,25 +1,31 @@
 """The pipeline as its monitor sees it: on real servers, with Spark, Kafka or PostgreSQL away, and single records."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import psutil
 import pytest
 from pyspark.sql import SparkSession
+from sqlalchemy import text
 
 from lab_utils import db_utils, stack
 from lab_utils.dashboard import messages
+from lab_utils.dashboard.database_side import LATENCY, PROGRESS, ROWS
 from lab_utils.dashboard.health import Pipeline, findings
 from lab_utils.dashboard.monitor import Monitor
-from lab_utils.dashboard.progress import read_progress
+from lab_utils.dashboard.progress import BATCHES, POINTS, SPAN, read_progress
 from lab_utils.dashboard.source import Source
+from lab_utils.kafka_utils import PARTITIONS
 from lab_utils.servers import kafka_server, postgres_server
 from lab_utils.streaming import progress
 from lab_utils.ticks import CRYPTO, STOCKS
 from lab_utils.waiting import wait_until
 from tests.servers.conftest import Lab
+from tests.servers.plans import scans
 from tests.servers.records import Message, sample_messages, send
 from tests.servers.test_pipeline import run_once
 
@@ -265,3 +271,33 @@ def test_a_record_that_is_sent_by_hand_can_be_followed(
         assert ends in source.read(lambda connection: messages.follow(connection, sent))
     finally:
         source.close()
+
+
+# --- What a look costs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("running_lab")
+def test_each_query_of_a_look_uses_an_index_of_large_tables() -> None:
+    with db_utils.cursor("lab_owner") as cursor:
+        cursor.execute(
+            "INSERT INTO crypto_data (symbol, currency, price, event_time, ingest_time, source, version, kafka_partition,"
+            " kafka_offset) SELECT 'BTC', 'USD', 1, now(), now(), 'test', 1, n % 4, n FROM generate_series(1, 200000) AS n"
+        )
+        cursor.execute(
+            "INSERT INTO pipeline_progress SELECT (ARRAY['ticks', 'candles'])[1 + n % 2], gen_random_uuid(), n,"
+            " now() - n * interval '200 ms', 5, 1, 1, '{\"triggerExecution\": 100}', '{}', NULL, 0, 0, 0"
+            " FROM generate_series(1, 60000) AS n"
+        )
+        cursor.execute("ANALYZE crypto_data, stock_data, pipeline_progress")
+    known = json.dumps({str(part): 199_000 for part in range(PARTITIONS)})
+    queries: list[tuple[Any, dict[str, Any]]] = [
+        (PROGRESS, {}),
+        (LATENCY, {"partitions": PARTITIONS}),
+        (ROWS["crypto_data"], {"partitions": PARTITIONS, "known": known}),
+        (BATCHES, {"span": SPAN, "step": SPAN / POINTS}),
+    ]
+    with db_utils.engine().connect() as connection:
+        for query, values in queries:
+            (plan,) = connection.execute(text(f"EXPLAIN (FORMAT JSON) {query.text}"), values).scalar_one()
+            found = [scan for scan in scans(plan["Plan"]) if not scan.endswith(" of stock_data")]  # it is empty
+            assert found and all("Index" in scan or "Bitmap" in scan for scan in found), json.dumps(plan, indent=1)
