@@ -129,13 +129,17 @@ class Recorder(threading.Thread):
             self._is_away = False
 
     def _new_rows(self) -> Iterator[Row]:
+        """The batches since the last look, the oldest first; through py4j, as PySpark makes objects of all it knows."""
         for query in self._queries:
-            for progress in query._jsq.recentProgress():  # py4j: PySpark's own property makes objects of all of it
-                found = json.loads(progress.json())
-                name = found["batchId"], found["timestamp"]
-                if name > self._seen.get(query.name, (-1, "")):
-                    self._seen[query.name] = name
-                    yield progress_row(found)
+            seen = self._seen.get(query.name, (-1, ""))
+            new: list[dict[str, Any]] = []
+            for progress in reversed(query._jsq.recentProgress()):
+                if (progress.batchId(), progress.timestamp()) <= seen:
+                    break
+                new.append(json.loads(progress.json()))
+            if new:
+                self._seen[query.name] = new[0]["batchId"], new[0]["timestamp"]
+            yield from map(progress_row, reversed(new))
 
     def _write(self, rows: Sequence[Row], *, clean: bool) -> None:
         if not rows and not clean:
