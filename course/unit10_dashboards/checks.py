@@ -22,7 +22,7 @@ from lab_utils.teaching.trial import Trial, short
 from lab_utils.teaching.units import exercise
 
 TITLE = "Dashboards"
-MINUTES = 40
+MINUTES = 50
 
 ELSEWHERE = "Asia/Kolkata"
 """Half an hour beside the full hours of UTC."""
@@ -146,7 +146,8 @@ def _same_numbers(trace: dict[str, Any], name: str, wanted: Sequence[float | Non
     for number, (mine, right) in enumerate(zip(seen, wanted, strict=True), 1):
         is_same = mine is None if right is None else same_number(mine, right)
         assert is_same, (
-            f"{given}: `{name}` of the {trace['type']} is {_number(mine)} at candle {number}, counted from the oldest."
+            f"{given}: `{name}` of the {trace['type']} is {_number(mine)} at candle {number}, counted from the oldest, "
+            f"and in the table {'it is not known' if right is None else f'there is {_number(right)}'}."
         )
 
 
@@ -273,7 +274,8 @@ def _averages(rows: Sequence[Candle], minutes: int) -> list[float | None]:
 
 def _why(rows: Sequence[Candle], minute: int, minutes: int) -> str:
     there = sum(minute - minutes < row[0] <= minute for row in rows)
-    return f"Of the {minutes} minutes up to this one, {there} have a candle."
+    is_known = "" if there == minutes else ", so it is not known (NaN)"
+    return f"Of the {minutes} minutes up to this one, {there} {'has' if there == 1 else 'have'} a candle{is_known}."
 
 
 WIDER_SAYS = {
@@ -459,6 +461,7 @@ VIEW_TICKS: list[Tick] = [
     _tick(9000, "BTC", "72000"),
     _tick(3601, "BTC", "72990"),
     _tick(3600, "ETH", "2400", "3"),  # an hour older: not in it any more
+    _tick(3599.4, "ETH", "2399"),  # neither is this one, whose second is an hour older
     _tick(3599, "BTC", "73000.25", "0.5"),
     _tick(1205.4, "BTC", "73001", None),  # 23:59:59.6, the last second of a day
     _tick(600.01, "ETH", "2410", "2"),
@@ -490,7 +493,8 @@ def _in_view(ticks: Sequence[Tick]) -> Counter[tuple[Any, ...]]:
     hints=[
         "`event_time AT TIME ZONE 'UTC'` is what the clock in UTC shows. `event_time::timestamp` is what the clock of the session shows.",
         "`::timestamp(0)` rounds; `date_trunc('second', …)` cuts. `||` joins texts.",
-        "Where the hour ends is a query of its own, in parentheses: `(SELECT max(…) FROM crypto_data) - interval '1 hour'`.",
+        "Where the hour begins is a query of its own, in parentheses: `(SELECT max(…) FROM crypto_data) - interval '1 hour'`. The "
+        "max of what: of the moments, or of their seconds?",
         "    CREATE OR REPLACE VIEW crypto_prices AS\n"
         "    SELECT … AS pair, date_trunc(…) AS event_time_utc, price, size\n"
         "    FROM crypto_data\n"

@@ -9,9 +9,8 @@
 # The checks look at data, never at colours: what a browser would draw of your figure, what your table holds, which way the server takes.
 # They try it on rows that you have not seen. When you are stuck, `hint("10.1")`.
 #
-# **The tables of 10.1 to 10.4** come as `read_sql` makes them from `candles_1m`. So expect all that can come from there: prices as
-# floats or, with `coerce_float=False`, as `Decimal`; times of another zone than UTC; minutes that are missing; no rows at all. The table is somebody else's:
-# do not change it.
+# **The tables of 10.1 to 10.4** have the columns of `candles_1m`. They come from `read_sql`, or from somebody who has worked on them. So expect prices as
+# floats or as `Decimal`, times of any zone, minutes that are missing, and no rows at all. The table is somebody else's: do not change it.
 #
 # `candles` below is the recorded hour of the lesson. Try your functions on it first, in a cell of your own.
 
@@ -77,7 +76,8 @@ check("10.1", candle_figure)
 # ## 10.2 An average that knows only the past
 #
 # `with_average` returns the table with one more column, `average`: the mean of the closes of the last `minutes` minutes, this one included. Where not every one
-# of these minutes has a candle, the average is not known (`NaN`). The rows come in order of time, and stay as they are.
+# of these minutes has a candle, the average is not known (`NaN`). The rows of `candles` are in order of time already. The result has the same rows, no more and
+# no fewer, in the same order.
 
 
 # %%
@@ -107,7 +107,7 @@ check("10.2", with_average)
 # %% [markdown]
 # ## 10.3 Wider candles
 #
-# `wider` makes candles of `minutes` minutes out of those of one: a table with the columns `window_start` (the begin of the slot, a time with its zone), `open`, `high`, `low`,
+# `wider` makes candles of `minutes` minutes out of those of one, which come in any order of rows: a table with the columns `window_start` (the begin of the slot, a time with its zone), `open`, `high`, `low`,
 # `close` and `volume`, the oldest first. `minutes` is 5, 15 or 60. Slots are counted from the full hour of UTC. Between the first and the last slot
 # none is left out: where there were no candles, the prices are `NaN` and the volume is 0.
 
@@ -186,8 +186,8 @@ check("10.4", fill)
 # | `event_time_utc` | a `timestamp` without time zone: what the clock in UTC showed, its fraction of a second cut off |
 # | `price`, `size` | as in the table |
 #
-# The last hour ends with the newest tick of the table, whichever coin it is of; a tick exactly one hour older, counted in whole seconds, is not in it any more. The view may be there already, from an
-# earlier try. It is read in sessions of any time zone.
+# Cut every tick to its second first. In the view are the ticks whose second is less than an hour before the newest second of the table, whichever coin that is
+# of. The statement may run twice, as you will try more than once. The view is read in sessions of any time zone.
 #
 # To try it out: `recorded_market("unit10", role="lab_owner")` is an engine that may make views.
 
@@ -212,8 +212,8 @@ VIEW = """
 check("10.5", VIEW)
 
 # %% [markdown] tags=["solution"]
-# The condition could be shorter, `event_time > (SELECT max(event_time) …)`. Written with the expression of the column, one index on this expression serves
-# the filters of Power BI, the bound, and the search for the newest tick.
+# The shorter condition, `event_time > (SELECT max(event_time) …)`, keeps ticks in the second of the bound that are less than an hour old and are shown as an
+# hour old. And with the expression of the column, one index serves the filters of Power BI, the bound, and the search for the newest tick.
 
 # %% [markdown]
 # ## 10.6 The index of a view

@@ -6,7 +6,7 @@
 # **Goal.** You turn rows into a chart that tells the truth: the right clock, averages that know only the past, gaps that are seen. You
 # keep it up to date without drawing it anew. And you see what Power BI asks a database, and give it a view and an index that answer fast.
 #
-# About 40 minutes. You need a little pandas, and of SQL what unit 09 teaches: `SELECT`, views, `EXPLAIN`. `lab reset 10` in a terminal removes
+# About 50 minutes. You need a little pandas, and of SQL what unit 09 teaches: `SELECT`, views, `EXPLAIN`. `lab reset 10` in a terminal removes
 # what the lesson makes, and puts a fresh copy of the exercises into `work/` (yours is kept beside it).
 
 # %% [markdown]
@@ -90,7 +90,8 @@ print("the spread of the closes:", round(exact["close"].astype(float).std(), 2))
 # ## 2. The trap of this unit: whose clock?
 #
 # A colleague in Kolkata runs the same query. There it is five and a half hours later than UTC, and the session is set to it. We both
-# draw the first half hour, from rows as SQLAlchemy gives them:
+# draw the first half hour, from rows as SQLAlchemy gives them. (`read_sql` makes UTC of times with a zone, and hides the trap. Rows from elsewhere do not:
+# another driver, a file, a colleague's `tz_convert`.)
 
 # %%
 from plotly.subplots import make_subplots
@@ -220,20 +221,24 @@ for name, colour in (("close", GREY), ("average", COLOURS[0]), ("centred", COLOU
 newest = candles[:20].close.rolling(5, center=True).mean().last_valid_index()  # of the first 20 minutes
 point = averages.loc[[newest]]
 marker = {"color": RED, "size": 11}
-figure.add_scatter(x=point.time, y=point.centred, mode="markers", marker=marker, name="newest centred value at 14:49")
+figure.add_scatter(x=point.time, y=point.centred, mode="markers", marker=marker, name="the newest that was known")
+figure.add_vline(x="2026-11-02 14:49", line_color=RED, line_dash="dot")
+figure.add_annotation(x="2026-11-02 14:49", y=1, yref="paper", text="it is 14:49", showarrow=False, xanchor="left")
 figure.update_layout(LAYOUT, title="BTC/USD: close, and two averages of five minutes", height=360)
 figure.update_xaxes(title="UTC", gridcolor=GRID)
 figure.update_yaxes(gridcolor=GRID)
 figure
 
 # %% [markdown]
-# At 14:49 the newest value of the centred line is two minutes old. On a live chart it has none where you need one. And in a chart of the past? When was each line at its lowest?
+# At 14:49 the newest value of the centred line is the red point, two minutes old; what the orange line shows to the right of it came later. On a live chart it has
+# none where you need one. And in a chart of the past? When was each line at its lowest?
 
 # %% tags=["deterministic"]
 averages.set_index("time").idxmin()
 
 # %% [markdown]
-# The centred line turned **before** the price did, for it was drawn by someone who knew. A rule that buys at its turns earns a fortune, on paper. Look only back.
+# The centred line turned **before** the price did, for it was drawn by someone who knew: it is the other average, moved two minutes to the left. A rule that buys at its
+# turns earns a fortune, on paper. Look only back.
 #
 # Now a gap. Take six minutes out, as if the feed had been away:
 
@@ -260,7 +265,10 @@ figure
 
 # %% [markdown]
 # On the left a straight line leads through six minutes of which we know nothing, and the average mixes prices from before and after. On the right the chart says what we
-# know. `resample("1min")` makes a row for each minute; where there was none, it holds `NaN`. An average with a `NaN` in it is `NaN`, and plotly breaks the line there.
+# know. `resample("1min")` makes a row for each minute; where there was none, it holds `NaN`. An average with a `NaN` in it is `NaN`, and plotly breaks the line there. So more
+# averages are missing: those of the gap, and those after it until five minutes are together again.
+#
+# When the rows must stay as they are, let the window be a span of time: `closes.rolling("5min", min_periods=5).mean()`, with the times as the index of `closes`.
 #
 # **A chart should show that it does not know.** A flat or straight line looks like news.
 
@@ -365,7 +373,7 @@ def frame(minute: int) -> go.Frame:
 frames = [frame(minute) for minute in range(6, 61, 6)]  # each goes into the notebook's file as a whole
 replay = go.Figure(chart)
 replay.frames = frames
-replay.update_xaxes(range=["2026-11-02 14:30", "2026-11-02 15:30"])
+replay.update_xaxes(range=["2026-11-02 14:29:30", "2026-11-02 15:29:30"])
 replay.update_yaxes(range=[candles.low.min(), candles.high.max()], row=1, col=1)
 replay.update_yaxes(range=[0, candles.volume.max()], row=2, col=1)
 speed = {"frame": {"duration": 400, "redraw": True}, "transition": {"duration": 0}}
@@ -399,7 +407,7 @@ live.stop()
 #
 # - **One widget, used again.** Each new one costs the browser many megabytes, which it does not get back.
 # - **A thread, not a loop in the cell.** A loop blocks the notebook.
-# - **Times as text.** The widget sends pandas' times as nanoseconds, and plotly takes a number for milliseconds.
+# - **Times as text.** The widget sends pandas' times as nanoseconds, and plotly takes a number for milliseconds. (A plain figure writes them as text by itself.)
 # - **All changes of one look at once** (`with chart.batch_update():`). Otherwise each change of a trace is a message of its own, and the browser draws in between: new candles with the old volume.
 
 # %% [markdown]
@@ -438,11 +446,14 @@ print(answer.status_code, answer.headers["content-type"], re.findall("<title>(.*
 # %% [markdown]
 # ## 9. What Power BI asks
 #
+# Half-time. From here on it is about the database, and you need your pandas no more.
+#
 # Many people do not want a chart that somebody has built. They want the data, and to click their own. Power BI can get at a database in two ways. **Import** copies the tables and works on the
 # copy: fast, and as old as the copy. **DirectQuery** copies nothing. Each visual on the page becomes a query, sent anew at each click and at each refresh of the page.
 #
-# Nobody writes these queries by hand. They have a typical form: the view you chose is called `$Table`, and the query of the visual is wrapped around it. These follow published
-# recordings of what Power BI sends; versions differ in details.
+# Nobody writes these queries by hand. They have a typical form: the view you chose is called `$Table`, and the query of the visual is wrapped around it; `rows`, `_` and `a0`
+# are names that Power BI makes up. A **card** shows one number, a **slicer** is a list or a range to choose by. These follow published recordings of what Power BI sends;
+# versions differ in details.
 
 # %%
 VISUALS = {
@@ -459,7 +470,7 @@ VISUALS = {
         select max("rows"."event_time_utc") as "a0", min("rows"."event_time_utc") as "a1"
         from (select "$Table"."event_time_utc" as "event_time_utc" from "{view}" "$Table") "rows"
     """,
-    "line: volume, 15 minutes": """
+    "line: volume of the last 15 minutes": """
         select "_"."event_time_utc", "_"."a0"
         from (
             select "rows"."event_time_utc" as "event_time_utc", sum("rows"."size") as "a0"
@@ -540,17 +551,18 @@ def explain(visual: str, view: str) -> None:
         connection.rollback()
 
 
-explain("line: volume, 15 minutes", "first_try")
+explain("line: volume of the last 15 minutes", "first_try")
 
 # %% [markdown]
 # `Seq Scan`: it reads the whole table. The index sorts `event_time`; the filter asks for `event_time AT TIME ZONE 'UTC'`, and of that the index knows nothing. Unit 09 had the rule: a function around a column takes the
 # index away, and advised to write the condition without it. Here that is no help: Power BI writes the conditions, and the view decides what they are about.
 #
-# So turn it round: make an index of what the view shows. An **expression index** sorts the values of an expression. Mind the double parentheses.
+# So turn it round: make an index of what the view shows. An **expression index** sorts the values of an expression. Mind the double parentheses: only around a lone call of a
+# function one pair is enough.
 
 # %%
 run("CREATE INDEX ON many_ticks ((event_time AT TIME ZONE 'UTC')); ANALYZE many_ticks")
-explain("line: volume, 15 minutes", "first_try")
+explain("line: volume of the last 15 minutes", "first_try")
 
 # %% [markdown]
 # `Index Cond` holds both ends of the filter now. Compare `Buffers` and `Execution Time` with those before.
@@ -566,7 +578,7 @@ except ProgrammingError as error:
     print(error.orig)
 
 # %% [markdown]
-# `event_time::timestamp` is the clock time **in the zone of the session**: for you another one than for the colleague in Kolkata. PostgreSQL refuses to sort by that. In a view it would not refuse. It would show each reader other times.
+# IMMUTABLE means: from the same input the same value, always and in every session. `event_time::timestamp` is the clock time **in the zone of the session**: for you another one than for the colleague in Kolkata. PostgreSQL refuses to sort by that. In a view it would not refuse. It would show each reader other times.
 
 # %% [markdown]
 # ## 11. A view that keeps its promise
@@ -603,6 +615,8 @@ run("""
 """)
 
 # %% [markdown]
+# (A second time, the statement would fail, as the view is there. `CREATE OR REPLACE VIEW` may run again.)
+#
 # The expression stands there three times, and each time it is the one that is indexed: for the filter of the visual, for the bound, and to find the newest tick, which
 # is the last entry of the index.
 #
@@ -626,8 +640,8 @@ def pages(visual: str, view: str, *, with_index: bool) -> int:
 cost = pd.DataFrame(
     {
         "a plain view": [pages(visual, "first_try", with_index=False) for visual in VISUALS],
-        "and an index": [pages(visual, "first_try", with_index=True) for visual in VISUALS],
-        "and a bound": [pages(visual, "prices", with_index=True) for visual in VISUALS],
+        "with an index": [pages(visual, "first_try", with_index=True) for visual in VISUALS],
+        "with index and bound": [pages(visual, "prices", with_index=True) for visual in VISUALS],
     },
     index=list(VISUALS),
 )
@@ -640,7 +654,8 @@ figure.update_yaxes(autorange="reversed")
 figure
 
 # %% [markdown]
-# The index helps visuals that filter or look for an end. A card or a list of pairs has no filter, and reads all that there is. There only the bound helps.
+# The index helps visuals that filter or look for an end. A card or a list of pairs has no filter, and reads all that there is. There only the bound helps. (Where the index
+# had helped already, the bound costs a few pages, to find the newest tick.)
 #
 # Multiply: five visuals, refreshed each 5 seconds, on twenty desks, are twenty queries a second.
 #

@@ -327,7 +327,7 @@ def test_with_its_server_there_the_answer_is_blamed(monkeypatch: pytest.MonkeyPa
 def test_check_shows_and_does_not_raise(capsys: pytest.CaptureFixture[str]) -> None:
     said = shown(capsys, lambda: check("09.1", lambda _: 0))
     assert said.startswith("✗ 09.1 Double: Not right yet")
-    assert "Fine so far: is a function, one number. Stopped at: value." in said
+    assert "Fine on what was tried so far: is a function, one number. Stopped at: value." in said
     assert "The solution opens after 2 more different answers." in said
 
 

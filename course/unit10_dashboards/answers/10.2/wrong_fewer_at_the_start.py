@@ -1,6 +1,6 @@
 # outcome: FAIL
 # stage: average
-# message: 1 have a candle
+# message: 1 has a candle
 def with_average(candles: pd.DataFrame, minutes: int) -> pd.DataFrame:
     closes = candles["close"].astype(float)
     closes.index = pd.DatetimeIndex(candles["window_start"])
