@@ -67,7 +67,7 @@ def add_candles(first: int, count: int) -> None:
 
 def await_close(page: Page, close: float) -> None:
     wait_until(
-        lambda: page.evaluate(LAST)[1] == close, 30, f"a last close of {close}", seen=lambda: page.evaluate(LAST)
+        lambda: page.evaluate(LAST)[1] == close, 120, f"a last close of {close}", seen=lambda: page.evaluate(LAST)
     )
 
 
