@@ -8,8 +8,10 @@ five megabytes of its state.
 """
 
 import contextlib
+import copy
 import functools
 import html
+import itertools
 import os
 import re
 import threading
@@ -30,15 +32,36 @@ from lab_utils.dashboard.source import Source
 from lab_utils.errors import LabError
 
 LOOK_SECONDS = 1.0
+KEEP_EVERY = 10
+"""Looks between two that are kept for a page that is loaded again."""
 RUNS_SECONDS = 600.0
 """A chart that was forgotten stops by itself."""
 
 
-def _mended(script: str) -> str:
-    """Plotly's widget, of which a view that was taken away lets updates pass (plotly 7.1).
+MENDING = """
+const labShow = VIEW.prototype.perform_render, labRemove = VIEW.prototype.remove;
+VIEW.prototype.perform_render = function () {
+  labShow.call(this);
+  this.labSize = new ResizeObserver(() => window.dispatchEvent(new Event("resize")));
+  this.labSize.observe(this.el);
+};
+VIEW.prototype.remove = function () {
+  this.labSize.disconnect();
+  for (const name of Object.getOwnPropertyNames(VIEW.prototype))
+    if (name.startsWith("do_")) this[name] = () => {};
+  labRemove.call(this);
+};
+"""
+"""Two things that plotly's widget (7.1) lacks; VIEW is the name of its view.
 
-    A view listens to the figure and never stops. When its cell is run again it still gets each update, for a plot that
-    is gone; that raises, and the new view, which is next in the row, never hears of it.
+It draws before it has a place in the page, 700 pixels wide, and looks at its width again only when the window changes.
+And a view that was taken away goes on listening: when its cell is run again it still gets each update, for a plot that
+is gone; that raises, and the new view, which is next in the row, never hears of it.
+"""
+
+
+def _mended(script: str) -> str:
+    """The script of plotly's widget with what it lacks.
 
     Raises:
         LabError: another plotly, whose script is built differently.
@@ -46,20 +69,34 @@ def _mended(script: str) -> str:
     view = re.search(r"export\{[^}]*?([\w$]+) as FigureView", script)
     if view is None:
         raise LabError("This version of plotly has no live figures that the lab knows.", "Run: ./start_pipeline.sh")
-    return (
-        f"{script}\nconst lab_remove = {view[1]}.prototype.remove;\n"
-        f"{view[1]}.prototype.remove = function () {{\n"
-        "  for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(this)))\n"
-        "    if (name.startsWith('do_')) this[name] = () => {};\n"
-        "  lab_remove.call(this);\n"
-        "};\n"
-    )
+    return script + MENDING.replace("VIEW", view[1])
 
 
 @functools.cache
 def _widget_class() -> type[Any]:
     class LiveFigure(go.FigureWidget):  # type: ignore[misc]
+        """A FigureWidget that the browser gets as a whole.
+
+        Plotly's own is opened empty and sends data and layout behind. On a busy machine the browser draws it in between,
+        and never again: an empty chart.
+        """
+
         _esm = _mended(str(go.FigureWidget._esm))
+        _is_whole = False
+
+        def __init__(self, figure: go.Figure) -> None:
+            super().__init__(figure)
+            self._config = {"responsive": True, "displaylogo": False}
+            self._is_whole = True
+            self.open()
+
+        def open(self) -> None:
+            if self._is_whole:
+                super().open()
+
+        def keep(self) -> None:
+            """Let a page that is loaded again begin with what there is now; plotly would begin with the first state."""
+            self._widget_layout, self._widget_data = copy.deepcopy(self._layout_obj._props), copy.deepcopy(self._data)
 
     return LiveFigure
 
@@ -73,6 +110,7 @@ class Live:
         self._source = Source()
         self._stopped = threading.Event()
         self._wake = threading.Event()
+        self._is_drawn = threading.Event()
         self._thread: threading.Thread | None = None
         self._box: Any = None
 
@@ -111,7 +149,10 @@ class Live:
         self._words = ipywidgets.HTML()
         self._button = ipywidgets.Button(description="Stop", layout={"width": "6rem"})
         self._button.on_click(lambda _button: self.stop() if self.is_running else self.start())
+        with contextlib.suppress(LabError):  # the thread will say it
+            self.fill(self._skeleton)
         self._widget = _widget_class()(self._skeleton)
+        self._widget.observe(lambda _change: self._is_drawn.set(), ["_js2py_traceDeltas", "_js2py_layoutDelta"])
         head = ipywidgets.HBox([*self.controls(), self._button], layout={"flex_flow": "row wrap"})
         self._box = ipywidgets.VBox([head, self._words, self._widget])
 
@@ -129,11 +170,20 @@ class Live:
 
     def _run(self, stopped: threading.Event) -> None:
         end = time.monotonic() + RUNS_SECONDS
-        while time.monotonic() < end:
+        for look in itertools.count(1):
+            if time.monotonic() > end:
+                break
             self._wake.clear()
             try:
-                with self._widget.batch_update():  # one message for all that has changed (plotly/plotly.py#1288)
-                    words = self.fill(self._widget)
+                if self._is_drawn.is_set():
+                    with self._widget.batch_update():  # one message for all that has changed (plotly/plotly.py#1288)
+                        words = self.fill(self._widget)
+                    if look % KEEP_EVERY == 0:
+                        self._widget.keep()
+                else:
+                    # The browser loads the widget's script, and would not hear of a change that is sent meanwhile. Nor
+                    # would it be sent again: plotly sends what differs from what it sent before.
+                    words = self.fill(go.Figure(self._skeleton))
             except LabError as error:
                 words = _trouble(error)
             self._words.value = words

@@ -93,7 +93,9 @@ def report_card(report: Report, extra: Mapping[str, Any] | None = None) -> Card:
     look = LOOKS[report.outcome]
     lines: list[tuple[str, str]] = []
     if report.passed_stages and report.outcome is not Outcome.PASS:
-        lines.append(("soft", f"Fine on what was tried so far: {', '.join(report.passed_stages)}. Stopped at: {report.stage}."))
+        lines.append(
+            ("soft", f"Fine on what was tried so far: {', '.join(report.passed_stages)}. Stopped at: {report.stage}.")
+        )
     elif report.stage:
         lines.append(("soft", f"Stopped at: {report.stage}."))
     if report.outcome is Outcome.PASS and report.passed_stages:

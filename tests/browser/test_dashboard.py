@@ -178,7 +178,7 @@ def test_the_pipeline_is_followed_from_a_record_sent_by_hand_to_its_row(
     finally:
         stream.terminate()
         stream.communicate(timeout=60)
-    page.locator("#findings", has_text="Spark is not running").wait_for(timeout=10_000)
+    page.locator("#findings", has_text="Spark is not running").wait_for(timeout=30_000)
     assert wrong == []
 
 

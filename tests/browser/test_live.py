@@ -51,6 +51,19 @@ def run_cell(page: Page, place: int, number: int) -> None:
     cell.locator(".jp-InputPrompt", has_text=re.compile(rf"\[{number}\]:")).first.wait_for()
 
 
+def await_width(page: Page) -> None:
+    """Wait until the chart is as wide as its cell."""
+
+    def widths() -> tuple[float, float]:
+        boxes = [
+            page.locator(name).first.bounding_box() for name in (".js-plotly-plot .main-svg", ".jp-OutputArea-output")
+        ]
+        chart, cell = (box["width"] if box else 0.0 for box in boxes)
+        return chart, cell
+
+    wait_until(lambda: 0.95 * widths()[1] < widths()[0] <= widths()[1], 60, "a chart as wide as its cell", seen=widths)
+
+
 def heap_mb(page: Page) -> float:
     """What the page's JavaScript holds, without what is garbage."""
     session = page.context.new_cdp_session(page)
@@ -64,6 +77,7 @@ def test_the_chart_advances_also_while_another_cell_runs(page: Page, jupyter: Ju
     run_cell(page, 0, 1)
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     await_close(page, 1029)
+    await_width(page)
     page.locator(".jp-CodeCell").nth(1).locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
     page.get_by_text("Python 3 (ipykernel) | Busy").wait_for()
@@ -91,6 +105,24 @@ def test_running_the_cell_again_keeps_one_chart_and_a_flat_heap(page: Page, jupy
     add_candles(30, 1)
     await_close(page, 1030)
     assert wrong == []
+
+
+@pytest.mark.usefixtures("market")
+def test_a_page_that_is_loaded_again_shows_what_there_is(page: Page, jupyter: Jupyter) -> None:
+    open_cells(page, jupyter, MARKET)
+    run_cell(page, 0, 1)
+    await_close(page, 1029)
+    add_candles(30, 1)
+    await_close(page, 1030)
+    page.keyboard.press("Control+S")
+    page.locator(".jp-mod-dirty").wait_for(state="detached")
+
+    def shown_when_loaded_again() -> float:
+        page.reload()
+        page.locator(".js-plotly-plot .main-svg").first.wait_for()
+        return float(page.evaluate(LAST)[1] or 0)
+
+    wait_until(lambda: shown_when_loaded_again() == 1030, 120, "the newest close in a page that is loaded again")
 
 
 @pytest.mark.usefixtures("market")
