@@ -91,23 +91,7 @@ def readable_age(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s"
 
 
-PAIRS = text(
-    """
-    -- The next pair behind the one before, again and again: a few looks into the key's index, not a pass over the table.
-    WITH RECURSIVE pairs AS (
-        (SELECT asset_class, symbol, currency FROM candles_1m ORDER BY 1, 2, 3 LIMIT 1)
-        UNION ALL
-        SELECT next.*
-        FROM pairs
-        CROSS JOIN LATERAL (
-            SELECT asset_class, symbol, currency FROM candles_1m AS c
-            WHERE (c.asset_class, c.symbol, c.currency) > (pairs.asset_class, pairs.symbol, pairs.currency)
-            ORDER BY 1, 2, 3 LIMIT 1
-        ) AS next
-    )
-    SELECT asset_class, symbol, currency FROM pairs
-    """
-)
+PAIRS = text("SELECT asset_class, symbol, currency FROM traded_pairs ORDER BY 1, 2, 3")
 
 # Back from the newest candle, not from now: a recording of last year is worth looking at as well.
 CANDLES = text(

@@ -14,21 +14,9 @@ CREATE INDEX IF NOT EXISTS crypto_data_by_second
 CREATE INDEX IF NOT EXISTS stock_data_by_second
     ON stock_data ((date_trunc('second', event_time AT TIME ZONE 'UTC')::timestamp(0)));
 
--- The pairs, for slicers. The next one behind the one before, again and again: a few looks into the key's index, not a
--- pass over the candles.
+-- The pairs, for slicers.
 CREATE OR REPLACE VIEW bi.symbols AS
-WITH RECURSIVE pairs AS (
-    (SELECT asset_class, symbol, currency FROM candles_1m ORDER BY 1, 2, 3 LIMIT 1)
-    UNION ALL
-    SELECT next.*
-    FROM pairs
-    CROSS JOIN LATERAL (
-        SELECT asset_class, symbol, currency FROM candles_1m AS c
-        WHERE (c.asset_class, c.symbol, c.currency) > (pairs.asset_class, pairs.symbol, pairs.currency)
-        ORDER BY 1, 2, 3 LIMIT 1
-    ) AS next
-)
-SELECT asset_class, symbol, currency, symbol || '/' || currency AS pair FROM pairs;
+SELECT asset_class, symbol, currency, symbol || '/' || currency AS pair FROM traded_pairs;
 
 -- Every tick of the last hour. The second bound excludes nothing: with it PostgreSQL expects a small part of the table
 -- and takes the index; with the first alone, a third of it.

@@ -1,5 +1,21 @@
 -- What people and Power BI look at. All times are UTC.
 
+-- What has candles. The next pair behind the one before, again and again: a few looks into the key's index, not a pass
+-- over the candles.
+CREATE OR REPLACE VIEW traded_pairs AS
+WITH RECURSIVE pairs AS (
+    (SELECT asset_class, symbol, currency FROM candles_1m ORDER BY 1, 2, 3 LIMIT 1)
+    UNION ALL
+    SELECT next.*
+    FROM pairs
+    CROSS JOIN LATERAL (
+        SELECT asset_class, symbol, currency FROM candles_1m AS c
+        WHERE (c.asset_class, c.symbol, c.currency) > (pairs.asset_class, pairs.symbol, pairs.currency)
+        ORDER BY 1, 2, 3 LIMIT 1
+    ) AS next
+)
+SELECT asset_class, symbol, currency FROM pairs;
+
 -- The newest tick of each symbol by event time.
 CREATE OR REPLACE VIEW latest_prices AS
 SELECT asset_class, known.symbol, known.currency, newest.price, newest.event_time
