@@ -33,14 +33,15 @@ def admin() -> Iterator[Any]:
     try:
         client = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=10_000)
     except KafkaError as error:
-        raise _no_answer(servers, error) from None
+        raise no_answer(servers, error) from None
     try:
         yield client
     finally:
         client.close()
 
 
-def _no_answer(servers: str, error: KafkaError) -> LabError:
+def no_answer(servers: str, error: KafkaError) -> LabError:
+    """What to say of a broker that did not answer."""
     return LabError(
         f"Kafka does not answer at {servers} ({type(error).__name__}).", "See `lab status`, then run: lab up"
     )
@@ -96,7 +97,7 @@ def make_producer(**options: Any) -> Any:
     try:
         producer = KafkaProducer(bootstrap_servers=servers, **settings)
     except KafkaError as error:
-        raise _no_answer(servers, error) from None
+        raise no_answer(servers, error) from None
     _ask_for_a_new_id_after_a_loss(producer)
     return producer
 
@@ -136,7 +137,7 @@ def make_consumer(*topics: str, **options: Any) -> Any:
     try:
         return KafkaConsumer(*topics, bootstrap_servers=servers, **settings)
     except KafkaError as error:
-        raise _no_answer(servers, error) from None
+        raise no_answer(servers, error) from None
 
 
 def end_offsets(topics: Iterable[str] = TOPICS) -> dict[tuple[str, int], int]:

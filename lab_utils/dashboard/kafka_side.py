@@ -9,7 +9,6 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from lab_utils import kafka_utils
-from lab_utils.errors import LabError
 from lab_utils.servers import kafka_server
 
 ANSWER_MS = 2000
@@ -65,9 +64,7 @@ class KafkaSide:
             return self._look()
         except KafkaError as error:
             self.close()
-            raise LabError(
-                f"Kafka does not answer at {address} ({type(error).__name__}).", "See `lab status`, then run: lab up"
-            ) from None
+            raise kafka_utils.no_answer(address, error) from None
 
     def _look(self) -> Topics:
         places = [

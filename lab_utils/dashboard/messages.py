@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from lab_utils import kafka_utils
 from lab_utils.errors import LabError
+from lab_utils.servers import kafka_server
 from lab_utils.ticks import ASSETS, Asset, InvalidTickError, parse_tick, utc_text
 
 READ_SECONDS = 3.0
@@ -65,9 +66,7 @@ def peek(topic: str, count: int = 5) -> list[Message]:
             for records in consumer.poll(timeout_ms=100).values():
                 found += records
     except KafkaError as error:
-        raise LabError(
-            f"Kafka does not answer ({type(error).__name__}).", "See `lab status`, then run: lab up"
-        ) from None
+        raise kafka_utils.no_answer(kafka_server.bootstrap_servers(), error) from None
     finally:
         consumer.close()
     newest = sorted(found, key=lambda record: (record.timestamp, record.partition, record.offset))[-count:]
