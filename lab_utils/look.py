@@ -27,6 +27,10 @@ LAYOUT: dict[str, Any] = {
 }
 
 
+CONFIG: Any = {"displaylogo": False, "responsive": True}
+"""Of what the browser offers beside a live figure."""
+
+
 def clock_times(times: "pd.Series[Any]") -> list[str]:
     """UTC times as plotly is to show them: text without a zone, so that no browser moves them into its own.
 

@@ -92,7 +92,7 @@ REASONS = text(
     GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 5
     """
 )
-REFUSED = text("SELECT count(*), count(*) FILTER (WHERE seen_at > now() - interval '1 minute') FROM dead_letters")
+RECENTLY_REFUSED = text("SELECT count(*) FROM dead_letters WHERE seen_at > now() - interval '1 minute'")
 CANDLES = text("SELECT count(*) FROM candles_1m")
 LATE = text("SELECT late_ticks, NULLIF(watermark, '-infinity') FROM candle_watermark")
 
@@ -106,7 +106,6 @@ class Slow:
     newest_events: dict[str, datetime]
     """By asset class."""
     reasons: tuple[tuple[str, int], ...]
-    refused: int
     recently_refused: int
     candles: int
 
@@ -169,13 +168,11 @@ class DatabaseSide:
 
     def _look_slowly(self, connection: Connection) -> Slow:
         if self._slow is None or time.monotonic() - self._slow_at > SLOW_SECONDS:
-            refused, recently = connection.execute(REFUSED).one()
             self._slow = Slow(
                 {table: connection.execute(query).scalar_one() for table, query in DUPLICATES.items()},
                 dict(map(tuple, connection.execute(NEWEST_EVENTS))),
                 tuple((reason, count) for reason, count in connection.execute(REASONS)),
-                refused,
-                recently,
+                connection.execute(RECENTLY_REFUSED).scalar_one(),
                 connection.execute(CANDLES).scalar_one(),
             )
             self._slow_at = time.monotonic()

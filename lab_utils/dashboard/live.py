@@ -30,6 +30,7 @@ from lab_utils.dashboard.market import RANGES
 from lab_utils.dashboard.monitor import Monitor
 from lab_utils.dashboard.source import Source
 from lab_utils.errors import LabError
+from lab_utils.look import CONFIG
 
 LOOK_SECONDS = 1.0
 KEEP_EVERY = 10
@@ -86,7 +87,7 @@ def _widget_class() -> type[Any]:
 
         def __init__(self, figure: go.Figure) -> None:
             super().__init__(figure)
-            self._config = {"responsive": True, "displaylogo": False}
+            self._config = CONFIG
             self._is_whole = True
             self.open()
 

@@ -21,7 +21,8 @@ SHARED_SECONDS = 0.8
 """A look that is no older serves the next caller, too: several windows cost no more than one."""
 START_SECONDS = 60.0
 """How long Spark may take until its first batch has ended."""
-HOPS = ("API", "Kafka", "Spark", "PostgreSQL", "chart")
+HOPS = {"API": "from the APIs", "Kafka": "records", "Spark": "read", "PostgreSQL": "rows", "chart": "candles"}
+"""The hops in their order, and what is counted at each."""
 
 
 class Monitor:
@@ -68,7 +69,6 @@ class Monitor:
         stream = processes.recorded_process(STREAM, STREAM)
         heard = max([*ended, 0 if stream is None else _started_at(stream)], default=0)
         state = database.progress.get("candles") if database else None
-        units = {"API": "from the APIs", "Kafka": "records", "Spark": "read", "PostgreSQL": "rows", "chart": "candles"}
         ages = _ages(notes, topics, database)
         return Pipeline(
             at=datetime.fromtimestamp(now, UTC),
@@ -76,11 +76,11 @@ class Monitor:
                 Hop(
                     name,
                     counts.get(name),
-                    units[name],
+                    unit,
                     rates.get(name),
                     None if ages.get(name) is None else max(now - ages[name], 0),
                 )
-                for name in HOPS
+                for name, unit in HOPS.items()
             ),
             lags=tuple(lags),
             producers=tuple(sorted({note.asset for note in notes})),

@@ -18,6 +18,7 @@ from lab_utils.dashboard.monitor import Monitor
 from lab_utils.dashboard.place import NAME, address
 from lab_utils.dashboard.source import Source
 from lab_utils.errors import LabError
+from lab_utils.look import CONFIG
 from lab_utils.servers import processes
 from lab_utils.settings import settings
 from lab_utils.signals import Stop
@@ -35,7 +36,7 @@ label { color: CanvasText !important; }
 #tab { display: inline-block; }
 #tab label { margin-right: 1rem; }
 #words { min-height: 1.5em; margin: 0.6rem 0 0; }
-#words.trouble { color: #c5221f; font-weight: 600; }
+.trouble { color: #c5221f; font-weight: 600; }
 """
 PAGE = f"""<!DOCTYPE html>
 <html lang="en"><head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}<style>{STYLE}{pipeline_page.STYLE}</style></head>
@@ -79,7 +80,7 @@ def _market_layout() -> list[Any]:
             id="choices",
         ),
         html.P(id="words"),
-        dcc.Graph(id="chart", figure=market.skeleton(), config={"displaylogo": False, "responsive": True}),
+        dcc.Graph(id="chart", figure=market.skeleton(), config=CONFIG),
     ]
 
 

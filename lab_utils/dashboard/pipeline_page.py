@@ -17,6 +17,7 @@ from lab_utils.dashboard.messages import Sent
 from lab_utils.dashboard.monitor import Monitor
 from lab_utils.dashboard.source import Source
 from lab_utils.errors import LabError
+from lab_utils.look import CONFIG
 
 STYLE = """
 #strip { display: flex; flex-wrap: wrap; align-items: stretch; gap: 0.3rem; margin: 0.8rem 0; }
@@ -25,7 +26,6 @@ STYLE = """
 #strip .hop p { margin: 0.1rem 0; font-size: 0.85rem; min-height: 1.1em; }
 #strip .arrow { align-self: center; color: var(--soft); }
 #findings p { margin: 0.2rem 0; }
-.trouble { color: #c5221f; font-weight: 600; }
 #details { display: flex; flex-wrap: wrap; gap: 0.5rem 2.5rem; }
 table { border-collapse: collapse; font-size: 0.85rem; }
 th, td { text-align: left; padding: 0.1rem 0.9rem 0.1rem 0; vertical-align: top; }
@@ -40,7 +40,7 @@ def layout() -> list[Any]:
     return [
         html.Div(id="findings"),
         html.Div(id="strip"),
-        dcc.Graph(id="progress", figure=progress.skeleton(), config={"displaylogo": False, "responsive": True}),
+        dcc.Graph(id="progress", figure=progress.skeleton(), config=CONFIG),
         html.Div(id="details"),
         html.H2("Single records"),
         dcc.RadioItems(topics, topics[0], id="topic", inline=True),
