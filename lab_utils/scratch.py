@@ -40,7 +40,6 @@ def _use(state_dir: Path | str | None) -> None:
         del os.environ["LAB_STATE_DIR"]
     else:
         os.environ["LAB_STATE_DIR"] = str(state_dir)
-    settings.cache_clear()
 
 
 def _remove_old(folder: Path) -> None:

@@ -1,6 +1,7 @@
-"""Every setting of the lab, read once from `.env` and the environment (the environment wins)."""
+"""Every setting of the lab, from `.env` and the environment (the environment wins)."""
 
 import functools
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -77,13 +78,19 @@ class Settings(BaseSettings):
         return self.state_dir / "checkpoints"
 
 
-@functools.cache
 def settings() -> Settings:
-    """The settings of this process.
+    """The settings of this process: the environment as it is now, and `.env` as it was when they were first read.
 
     Raises:
         LabError: a value in `.env` or the environment is not usable.
     """
+    environment = frozenset((name, value) for name, value in os.environ.items() if name.upper().startswith("LAB_"))
+    return _load(Settings.model_config["env_file"], environment)
+
+
+@functools.cache
+def _load(_env_file: object, _environment: frozenset[tuple[str, str]]) -> Settings:
+    """One reading for each environment: a cache that had to be cleared would be filled by other threads meanwhile."""
     try:
         loaded = Settings()
     except ValidationError as error:

@@ -1,5 +1,7 @@
-"""Which tests run beside which: `./run_tests.sh` has three workers."""
+"""Which tests run beside which: `./run_tests.sh` has three workers. And none changes the settings of the next."""
 
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,3 +29,15 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typ
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _settings_stay() -> Iterator[None]:
+    """The tests after one that left a setting behind would talk to another lab's servers."""
+
+    def found() -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name.startswith("LAB_")}
+
+    before = found()
+    yield
+    assert found() == before

@@ -478,13 +478,11 @@ def own_stack() -> Iterator[Path]:
             LAB_POSTGRES_PORT=str(port + 5),
         ),
     ):
-        settings.cache_clear()
         try:
             stack.up()
             yield Path(temporary)
         finally:
             stack.down()
-    settings.cache_clear()
 
 
 def verify(unit: Unit, folder: Path, say: Say) -> Result:

@@ -7,7 +7,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lab_utils.settings import settings
 from lab_utils.teaching import grade
 from lab_utils.teaching.builder import build_exercises
 from lab_utils.teaching.units import course_units
@@ -98,10 +97,8 @@ def marks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[grade.Mark]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_COURSE_DIR", str(root / "course"))
         patch.setenv("LAB_STATE_DIR", str(root / "state"))
-        settings.cache_clear()
         assert [found.number for found in course_units()] == ["09"]
         yield grade.grade(root / "class", seconds=SECONDS, cell_seconds=CELL_SECONDS, say=lambda _: None)
-    settings.cache_clear()
 
 
 def of(marks: list[grade.Mark], student: str) -> list[str]:

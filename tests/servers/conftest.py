@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from lab_utils import stack
-from lab_utils.settings import ROOT, settings
+from lab_utils.settings import ROOT
 from lab_utils.waiting import wait_until
 
 
@@ -136,11 +136,9 @@ def session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in lab.settings.items():
             patch.setenv(name, value)
-        settings.cache_clear()
         stack.up()
         yield lab
         lab.clear()
-    settings.cache_clear()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
-from lab_utils.settings import settings
 from lab_utils.streaming.postgres_sink import (
     Batch,
     BatchId,
@@ -353,7 +352,6 @@ def raise_error(cursor: Any, state: str) -> None:
 
 def test_a_wrong_password_is_raised_without_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_WRITER_PASSWORD", "wrong")
-    settings.cache_clear()
     tried: list[object] = []
     sink = PostgresSink("ticks")
     sink._say = tried.append  # type: ignore[method-assign]
@@ -362,7 +360,6 @@ def test_a_wrong_password_is_raised_without_another_try(monkeypatch: pytest.Monk
             sink.write(storing(line(0)), TICKS)
     finally:
         monkeypatch.undo()
-        settings.cache_clear()
     assert tried == []
 
 

@@ -422,10 +422,8 @@ def test_a_port_that_is_taken_at_the_last_moment_is_given_up_for_another(
         for name, value in fresh_lab.settings.items():
             patch.setenv(name, value)
         patch.setattr(processes, "choose_port", choose_too_early)
-        settings.cache_clear()
         assert server.start() not in (0, taker.getsockname()[1])
         assert not taken
-    settings.cache_clear()
 
 
 def test_commands_of_a_stopped_lab_do_not_talk_to_the_lab_that_took_its_ports(crash_lab: Lab, fresh_lab: Lab) -> None:

@@ -15,7 +15,7 @@ import pytest
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
 from lab_utils.servers import kafka_server, processes
-from lab_utils.settings import ROOT, settings
+from lab_utils.settings import ROOT
 from lab_utils.teaching import engine, grade, workbook
 from lab_utils.teaching.bounded import run_bounded, stream_of
 from lab_utils.teaching.outcomes import Outcome
@@ -144,7 +144,6 @@ def test_a_broker_that_stops_in_the_middle_is_the_environment_never_a_fail(
     fresh_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB_STATE_DIR", str(fresh_lab.state_dir))
-    settings.cache_clear()
     try:
         kafka_server.start()
         called = threading.Event()
@@ -165,7 +164,6 @@ def test_a_broker_that_stops_in_the_middle_is_the_environment_never_a_fail(
         assert (before.outcome, before.repair) == (Outcome.ENVIRONMENT, "Start it with: lab up")
     finally:
         kafka_server.stop()
-        settings.cache_clear()
 
 
 # --- Reset ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -93,7 +93,7 @@ check("09.2", value)
 
 
 @pytest.fixture(autouse=True)
-def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A course of one unit, and a state folder of its own."""
     unit = tmp_path / "course" / "unit09_demo"
     unit.mkdir(parents=True)
@@ -102,9 +102,7 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("LAB_COURSE_DIR", str(tmp_path / "course"))
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.delenv("LAB_STRICT", raising=False)
-    settings.cache_clear()
-    yield unit
-    settings.cache_clear()
+    return unit
 
 
 def judged(exercise_id: str, *answers: object, **options: Any) -> Report:

@@ -2,22 +2,20 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from lab_utils.errors import LabError
 from lab_utils.servers import jars
-from lab_utils.settings import ROOT, settings
+from lab_utils.settings import ROOT
 
 
 @pytest.fixture
-def jars_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def jars_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LAB_JARS_DIR", str(tmp_path))
-    settings.cache_clear()
-    yield tmp_path
-    settings.cache_clear()
+    return tmp_path
 
 
 def lines() -> list[str]:
@@ -115,10 +113,6 @@ def test_jars_that_are_there_are_not_asked_for_again(jars_dir: Path, monkeypatch
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("LAB_JARS_DIR", str(tmp_path / "file" / "jars"))
-    settings.cache_clear()
     serve(monkeypatch, b"the pinned bytes")
-    try:
-        with pytest.raises(LabError, match="cannot be written"):
-            jars.fetch_jars()
-    finally:
-        settings.cache_clear()
+    with pytest.raises(LabError, match="cannot be written"):
+        jars.fetch_jars()

@@ -2,22 +2,18 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab_utils.producers.notes import SILENT_SECONDS, Note, NoteFile, running_producers
-from lab_utils.settings import settings
 from lab_utils.ticks import CRYPTO, STOCKS
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path))
-    settings.cache_clear()
-    yield tmp_path / "producers"
-    settings.cache_clear()
+    return tmp_path / "producers"
 
 
 def test_producers_that_run_are_known_until_they_end() -> None:

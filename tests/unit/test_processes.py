@@ -16,16 +16,13 @@ import pytest
 from lab_utils.errors import LabError
 from lab_utils.servers import processes
 from lab_utils.servers.processes import Record
-from lab_utils.settings import settings
 from lab_utils.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
-def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path / "lab"))
-    settings.cache_clear()
-    yield tmp_path / "lab"
-    settings.cache_clear()
+    return tmp_path / "lab"
 
 
 @pytest.fixture

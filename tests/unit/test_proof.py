@@ -1,13 +1,11 @@
 """The proof finds what is weak in a unit: a miniature course with each kind of mistake, no server."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from lab_utils.errors import LabError
-from lab_utils.settings import settings
 from lab_utils.teaching import proof
 from lab_utils.teaching.mutants import mutants
 from lab_utils.teaching.units import find_unit
@@ -62,7 +60,7 @@ def head(outcome: str, stage: str, message: str, code: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A unit that proves well, but for mutants."""
     folder = tmp_path / "course" / "unit09_demo"
     answers = folder / "answers" / "09.1"
@@ -76,9 +74,7 @@ def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("LAB_COURSE_DIR", str(tmp_path / "course"))
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(proof, "JUDGES", 1)  # the processes of four would take longer to start than to judge
-    settings.cache_clear()
-    yield folder
-    settings.cache_clear()
+    return folder
 
 
 def tried() -> proof.Result:

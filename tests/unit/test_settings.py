@@ -1,6 +1,5 @@
 """Settings come from `.env` and the environment, and a bad one is named."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,13 @@ from lab_utils.settings import ROOT, Settings, settings
 
 
 @pytest.fixture(autouse=True)
-def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An `.env` of the test's own, and no LAB_ variables."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"LAB_{name.upper()}", raising=False)
     path = tmp_path / ".env"
     monkeypatch.setitem(Settings.model_config, "env_file", path)
-    settings.cache_clear()
-    yield path
-    settings.cache_clear()
+    return path
 
 
 def test_without_an_env_file_everything_has_a_value() -> None:
@@ -35,6 +32,15 @@ def test_the_environment_wins_over_the_env_file(env_file: Path, monkeypatch: pyt
     env_file.write_text("LAB_KAFKA_PORT=19092\n")
     monkeypatch.setenv("LAB_KAFKA_PORT", "29092")
     assert settings().kafka_port == 29092
+
+
+def test_they_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for port in ("29092", "39092"):
+        monkeypatch.setenv("LAB_KAFKA_PORT", port)
+        found.append(settings().kafka_port)
+    monkeypatch.delenv("LAB_KAFKA_PORT")
+    assert [*found, settings().kafka_port] == [29092, 39092, 9092]
 
 
 def test_other_peoples_variables_in_the_env_file_do_no_harm(env_file: Path) -> None:

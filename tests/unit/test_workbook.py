@@ -1,7 +1,6 @@
 """Students' copies of the exercises, through the command line, without servers."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,11 @@ from lab_utils.teaching.outcomes import Outcome
 
 
 @pytest.fixture(autouse=True)
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lab's own course, with a work folder of the test's own."""
     monkeypatch.setenv("LAB_WORK_DIR", str(tmp_path / "work"))
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path / "state"))
-    settings.cache_clear()
-    yield tmp_path / "work"
-    settings.cache_clear()
+    return tmp_path / "work"
 
 
 SHIPPED = ROOT / "exercises" / "01_kafka.ipynb"
