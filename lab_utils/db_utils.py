@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Engine, Pool, create_engine
 
 from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
@@ -67,13 +67,14 @@ def _explained(error: psycopg2.OperationalError, role: str) -> LabError:
     return LabError(f"PostgreSQL does not accept a connection: {reason}.", "See `lab status`, then run: lab up")
 
 
-def engine(role: str = "lab_reader", **session: str) -> Engine:
+def engine(role: str = "lab_reader", *, poolclass: type[Pool] | None = None, **session: str) -> Engine:
     """A SQLAlchemy engine, for notebooks and dashboards; it connects at its first query.
 
     As lab_reader a statement may take 5 s and write nothing, unless `session` says otherwise.
 
     Args:
         role: as whom.
+        poolclass: SQLAlchemy's, when a connection should not stay open between two queries.
         **session: settings of its sessions, such as `search_path` or another `timezone` than UTC; no spaces.
 
     Raises:
@@ -88,7 +89,7 @@ def engine(role: str = "lab_reader", **session: str) -> Engine:
         database=DATABASE,
     )
     options = " ".join([SESSION["options"], *(f"-c {name}={value}" for name, value in session.items())])
-    return create_engine(url, connect_args={**SESSION, "options": options})
+    return create_engine(url, poolclass=poolclass, connect_args={**SESSION, "options": options})
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, NullPool, event
 
 from lab_utils import db_utils
 from lab_utils.settings import ROOT
@@ -30,7 +30,7 @@ from lab_utils.ticks import Tick as TickModel
 STATEMENT_SECONDS = 8
 """How long a query of an answer may take. Python cannot end one that hangs in the server."""
 
-RIGHTS_ALONE = {"default_transaction_read_only": "off"}
+RIGHTS_ALONE: dict[str, Any] = {"default_transaction_read_only": "off"}
 """For sessions of lab_reader: what it may not do is refused for the missing right, which the lessons are about."""
 
 LEFT_BEHIND_SECONDS = 3600
@@ -64,9 +64,14 @@ class Schema:
                 cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(self.name, f"{asset.table}_by_symbol")))
 
     def engine(self, timezone: str = "UTC") -> Engine:
-        """An engine for the answer; its sessions are in `timezone`."""
+        """An engine for the answer; its sessions are in `timezone`.
+
+        It keeps no connection open between two uses: the checks of a class run side by side, and `lab_reader` may have
+        only so many.
+        """
         limit = str(STATEMENT_SECONDS * 1000)
-        made = db_utils.engine(search_path=self.name, timezone=timezone, statement_timeout=limit, **RIGHTS_ALONE)
+        session = {"search_path": self.name, "timezone": timezone, "statement_timeout": limit, **RIGHTS_ALONE}
+        made = db_utils.engine(poolclass=NullPool, **session)
         event.listen(made, "connect", lambda connection, _record: self._open.append(connection))
         self._engines.append(made)
         return made
