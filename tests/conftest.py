@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.labs import fresh_lab, idle_lab, running_lab, session_lab, spark
+
+__all__ = ["fresh_lab", "idle_lab", "running_lab", "session_lab", "spark"]
+
 TOGETHER = (
     "tests/notebooks/test_course.py",  # each proof has judges enough for the whole machine
     "tests/notebooks/test_grade.py",  # one class is marked for all of them

@@ -16,9 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from lab_utils.start import JUPYTER_OVERRIDES, write_jupyter_config
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab, session_lab
-
-__all__ = ["session_lab"]
+from tests.labs import Lab
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OVERRIDES = {

@@ -13,9 +13,7 @@ from playwright.sync_api import Page
 from lab_utils import db_utils, stack
 from lab_utils.servers import postgres_server
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab, running_lab
-
-__all__ = ["running_lab"]
+from tests.labs import Lab
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LAST = """() => {

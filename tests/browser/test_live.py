@@ -14,9 +14,9 @@ from lab_utils.teaching.proof import run_notebook
 from lab_utils.waiting import wait_until
 from tests.browser.conftest import Jupyter
 from tests.browser.test_dashboard import LAST, add_candles, await_close, market, watched
-from tests.servers.conftest import Lab, running_lab
+from tests.labs import Lab
 
-__all__ = ["market", "running_lab"]
+__all__ = ["market"]
 
 RUNS, HEAP_MB = 10, 15
 FILE_BYTES = 300_000

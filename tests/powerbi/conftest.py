@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.labs import Lab
 from tests.powerbi import validators
-from tests.servers.conftest import Lab, session_lab
-
-__all__ = ["session_lab"]
 
 
 @pytest.fixture(scope="session")

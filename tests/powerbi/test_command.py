@@ -10,8 +10,8 @@ import pytest
 from lab_utils import db_utils, powerbi
 from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
+from tests.labs import Lab
 from tests.powerbi import project
-from tests.servers.conftest import Lab
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 
 SINK = ("bench", "sink", "--ticks", "2000", "--rounds", "1", "--json")
 

@@ -10,7 +10,7 @@ import pytest
 from lab_utils import db_utils
 from lab_utils.dashboard import market
 from lab_utils.ticks import ASSETS
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 
 START = datetime(2025, 3, 10, 22, 0, tzinfo=UTC)
 VIEWS = ("symbols", "crypto_prices", "stock_prices", "candles", "trends")

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.records import awkward_messages, contents, dead_letter_messages, expected, sample_messages, send
 from tests.servers.test_pipeline import run_once
 

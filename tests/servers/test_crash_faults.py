@@ -11,7 +11,7 @@ from _pytest.mark.structures import ParameterSet
 
 from lab_utils.torture.campaign import Campaign
 from lab_utils.torture.faults import FAULTS, Fault, moment
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 
 SEED = 20261124
 

@@ -11,8 +11,8 @@ from lab_utils import db_utils
 from lab_utils.streaming import csv_batch
 from lab_utils.streaming.postgres_sink import BatchId, PostgresSink
 from lab_utils.ticks import ASSETS
+from tests.labs import Lab
 from tests.servers import test_pipeline, test_sink
-from tests.servers.conftest import Lab
 
 
 class NoMarker(PostgresSink):

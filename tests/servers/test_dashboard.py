@@ -14,7 +14,7 @@ from lab_utils.dashboard.source import Source
 from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
 from lab_utils.teaching.schemas import Candle, Schema
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.plans import assert_index_scans
 
 START = datetime(2026, 3, 10, 22, 0, tzinfo=UTC)

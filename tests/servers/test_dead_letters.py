@@ -9,7 +9,7 @@ import pytest
 from lab_utils import cli, dead_letters
 from lab_utils.errors import LabError
 from lab_utils.ticks import CRYPTO, STOCKS
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.records import Message, at, contents, send, tick_json
 from tests.servers.test_consumer import consume_once
 from tests.servers.test_produce import records

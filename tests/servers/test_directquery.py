@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from lab_utils import db_utils
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.plans import assert_index_scans
 
 TICKS = 500_000

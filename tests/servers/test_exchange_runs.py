@@ -21,7 +21,7 @@ from lab_utils.producers import delivery
 from lab_utils.servers import kafka_server
 from lab_utils.ticks import CRYPTO, STOCKS, Tick
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.exchanges import OpenExchange, open_exchange, open_feed
 from tests.servers.records import SAMPLES
 from tests.servers.test_produce import records

@@ -14,7 +14,7 @@ import pytest
 
 from lab_utils.settings import settings
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab, is_loading
+from tests.labs import Lab, is_loading
 
 Ended = subprocess.CompletedProcess[str]
 

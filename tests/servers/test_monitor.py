@@ -24,7 +24,7 @@ from lab_utils.servers import kafka_server, postgres_server
 from lab_utils.streaming import progress
 from lab_utils.ticks import ASSETS, CRYPTO, STOCKS
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.plans import assert_index_scans
 from tests.servers.records import Message, sample_messages, send
 from tests.servers.test_pipeline import run_once

@@ -19,7 +19,7 @@ from lab_utils.streaming import pipeline
 from lab_utils.ticks import CRYPTO
 from lab_utils.torture.faults import create_again
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.records import (
     Message,
     at,

@@ -11,7 +11,7 @@ import pytest
 
 from lab_utils import kafka_utils
 from lab_utils.ticks import CRYPTO, STOCKS, Asset
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 
 TRADES = """trade_id,timestamp_ms,price,amount
 1,1570752000123,0.00140112,12.5

@@ -14,7 +14,7 @@ from lab_utils import db_utils
 from lab_utils.teaching import schemas
 from lab_utils.teaching.probes import Tables
 from lab_utils.teaching.schemas import Schema, Tick
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 
 MOMENT = datetime(2026, 3, 10, 23, 45, tzinfo=UTC)
 

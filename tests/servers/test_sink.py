@@ -24,7 +24,7 @@ from lab_utils.streaming.postgres_sink import (
 )
 from lab_utils.ticks import ASSETS, CRYPTO, Asset
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.records import at, contents
 
 pytestmark = pytest.mark.usefixtures("empty_tables")

@@ -31,7 +31,7 @@ from lab_utils.servers import class_archives, kafka_server, postgres_server, pro
 from lab_utils.servers.java import find_java
 from lab_utils.settings import ROOT, settings
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab, is_loading
+from tests.labs import Lab, is_loading
 
 SERVERS = ("kafka", "postgres")
 ROLES = ("lab_owner", "lab_writer", "lab_reader")

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 from tests.servers.records import SAMPLES, at, tick_json
 
 PARTS = {"stream": "stream", "producers": "produce", "kafka": "kafka.Kafka"}

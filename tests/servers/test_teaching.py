@@ -24,7 +24,7 @@ from lab_utils.teaching.probes import Broker, Tables
 from lab_utils.teaching.trial import Trial
 from lab_utils.teaching.units import find_exercise
 from lab_utils.waiting import wait_until
-from tests.servers.conftest import Lab
+from tests.labs import Lab
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""Real servers for the tests: one stack for the session, emptied between tests, and fresh ones on demand."""
+"""Real servers for the tests: one stack for the session, emptied between tests, and fresh ones on demand.
+
+The fixtures belong to `tests/conftest.py` alone: imported into a second `conftest.py`, they would be others, with a
+second stack whose settings take the place of the first one's.
+"""
 
 import dataclasses
 import os
@@ -15,7 +19,7 @@ import psutil
 import pytest
 
 from lab_utils import stack
-from lab_utils.settings import ROOT
+from lab_utils.settings import ROOT, settings
 from lab_utils.waiting import wait_until
 
 
@@ -146,6 +150,7 @@ def running_lab(session_lab: Lab) -> Lab:
     """The session's stack with empty topics, tables and checkpoints."""
     from lab_utils.torture.campaign import empty_everything
 
+    assert settings().state_dir == session_lab.state_dir
     empty_everything()
     return session_lab
 
