@@ -94,11 +94,21 @@ def engine(role: str = "lab_reader", *, poolclass: type[Pool] | None = None, **s
 
 @contextmanager
 def cursor(role: str = "lab_reader") -> Iterator[Any]:
-    """A cursor in a transaction that is committed at the end, or rolled back when the block raises."""
+    """A cursor in a transaction that is committed at the end, or rolled back when the block raises.
+
+    Raises:
+        LabError: the server does not run, refuses the password, or cut the connection.
+    """
     connection = connect(role)
     try:
-        with connection, connection.cursor() as opened:
+        with connection.cursor() as opened:
             yield opened
+        connection.commit()
+    except psycopg2.OperationalError as error:
+        if not connection.closed:
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise LabError(f"PostgreSQL cut the connection: {reason}.", "See `lab status`, then run: lab up") from error
     finally:
         connection.close()
 

@@ -165,6 +165,21 @@ def test_a_stream_that_is_killed_loses_and_doubles_nothing_and_times_are_utc(run
     assert (again.returncode, contents()) == (0, expected(records)), again.stderr
 
 
+def test_a_connection_that_is_cut_while_the_topics_are_looked_at_does_not_end_the_stream(
+    running_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del running_lab
+
+    def cut(_topic_ids: object) -> None:
+        with db_utils.cursor("lab_writer") as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(db_utils, "check_topics", cut)
+    with pytest.raises(LabError, match="PostgreSQL cut the connection"):
+        pipeline.prepare()
+    pipeline._check_topics_again()
+
+
 def test_a_query_whose_database_refuses_the_rows_says_so_in_one_sentence(running_lab: Lab, spark: SparkSession) -> None:
     send(crypto(tick_json()))
     try:
