@@ -66,15 +66,18 @@ def topic_ids(topics: Iterable[str] = TOPICS) -> dict[str, str]:
     """The UUID of each topic (KIP-516): a topic that is deleted and created again gets another one.
 
     Raises:
-        LabError: a topic is missing.
+        LabError: a topic is missing, or the broker ended meanwhile.
     """
     wanted = list(topics)
     with admin() as client:
-        present = set(client.list_topics())
-        missing = [topic for topic in wanted if topic not in present]
-        if missing:
-            raise LabError(f"Kafka has no topic {', '.join(missing)}.", "Create the lab's topics with: lab up")
-        return {found["name"]: str(found["topic_id"]) for found in client.describe_topics(wanted)}
+        try:
+            present = set(client.list_topics())
+            missing = [topic for topic in wanted if topic not in present]
+            if missing:
+                raise LabError(f"Kafka has no topic {', '.join(missing)}.", "Create the lab's topics with: lab up")
+            return {found["name"]: str(found["topic_id"]) for found in client.describe_topics(wanted)}
+        except KafkaError as error:
+            raise no_answer(kafka_server.bootstrap_servers(), error) from None
 
 
 def make_producer(**options: Any) -> Any:

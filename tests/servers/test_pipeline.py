@@ -7,8 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
 from pyspark.sql import DataFrame, SparkSession
 
 from lab_utils import db_utils, kafka_utils
@@ -178,6 +180,27 @@ def test_a_connection_that_is_cut_while_the_topics_are_looked_at_does_not_end_th
     with pytest.raises(LabError, match="PostgreSQL cut the connection"):
         pipeline.prepare()
     pipeline._check_topics_again()
+
+
+def test_a_broker_that_dies_while_the_topics_are_looked_at_does_not_end_the_stream(
+    running_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del running_lab
+    describe = KafkaAdminClient.describe_topics
+
+    def kill_first(client: Any, *arguments: Any, **options: Any) -> Any:
+        broker = kafka_server.process()
+        if broker is not None:
+            broker.kill()
+        return describe(client, *arguments, **options)
+
+    monkeypatch.setattr(KafkaAdminClient, "describe_topics", kill_first)
+    try:
+        with pytest.raises(LabError, match=r"Kafka (does not answer|is not running)"):
+            pipeline.prepare()
+        pipeline._check_topics_again()
+    finally:
+        kafka_server.start()
 
 
 def test_a_query_whose_database_refuses_the_rows_says_so_in_one_sentence(running_lab: Lab, spark: SparkSession) -> None:
