@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from lab_utils.errors import LabError
+from lab_utils.servers.profiles import Profile
 from lab_utils.settings import ROOT, settings
 
 if TYPE_CHECKING:
@@ -154,17 +155,22 @@ def notebook() -> None:
 
 
 @app.command()
-def up(as_json: Json = False) -> None:
-    """Start Kafka and PostgreSQL in the background."""
+def up(
+    profile: Annotated[
+        Profile | None, typer.Option(help="What servers a lab without data shall have; it keeps them.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Start Kafka and PostgreSQL in the background, with ZooKeeper or as a cluster if asked to."""
     from lab_utils import stack
 
     started = time.monotonic()
-    addresses = stack.up()
+    addresses = stack.up(profile)
     if as_json:
         print(json.dumps(addresses))
         return
     for name, address in addresses.items():
-        out.print(f"{name:9} accepts clients at {address}")
+        out.print(f"{name:9} accepts clients at {address.replace(',', ', ')}")
     out.print(f"Up in {time.monotonic() - started:.1f} s. Stop with: lab down")
 
 
@@ -687,9 +693,10 @@ def stream(
             pipeline.prepare()
         from py4j.protocol import Py4JError
 
+        from lab_utils.servers import spark_server
         from lab_utils.streaming.session import get_spark
 
-        spark = get_spark()
+        spark = get_spark(**spark_server.session_settings())
         try:
             if await_servers:
                 wait_until(lambda: stop.is_set() or pipeline.is_prepared(), await_servers, "Kafka and PostgreSQL")

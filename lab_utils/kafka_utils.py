@@ -52,8 +52,10 @@ def ensure_topics() -> None:
     with admin() as client:
         present = set(client.list_topics())
         missing = [topic for topic in TOPICS if topic not in present]
+        replicas = kafka_server.replicas()
+        configs = {**TOPIC_SETTINGS, "min.insync.replicas": str(max(1, replicas - 1))}
         wanted = {
-            topic: {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": TOPIC_SETTINGS}
+            topic: {"num_partitions": PARTITIONS, "replication_factor": replicas, "configs": configs}
             for topic in missing
         }
         if wanted:

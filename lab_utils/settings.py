@@ -33,6 +33,8 @@ class Settings(BaseSettings):
 
     kafka_port: int = Field(9092, ge=1024, le=LAST_PORT, description="First port tried for Kafka.")
     postgres_port: int = Field(5432, ge=1024, le=LAST_PORT, description="First port tried for PostgreSQL.")
+    zookeeper_port: int = Field(2181, ge=1024, le=LAST_PORT, description="First port tried for ZooKeeper.")
+    spark_port: int = Field(7077, ge=1024, le=LAST_PORT, description="First port tried for the Spark master.")
     jupyter_port: int = Field(8888, ge=1024, le=LAST_PORT, description="First port tried for JupyterLab.")
 
     exchange_port: int = Field(8700, ge=1024, le=LAST_PORT, description="First port tried for the local exchange.")

@@ -1,9 +1,10 @@
-"""Both servers with topics and tables: up, down, status, reset."""
+"""The servers of the lab's profile with topics and tables: up, down, status, reset."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -11,9 +12,17 @@ import psutil
 
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
-from lab_utils.servers import jars, kafka_server, postgres_server, processes
-
-SERVERS: dict[str, ModuleType] = {"kafka": kafka_server, "postgres": postgres_server}
+from lab_utils.servers import (
+    jars,
+    kafka_server,
+    postgres_server,
+    processes,
+    profiles,
+    spark_server,
+    zookeeper_server,
+)
+from lab_utils.servers.profiles import Profile
+from lab_utils.settings import settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,24 +47,41 @@ def _lock() -> Iterator[None]:
         yield
 
 
-def up() -> dict[str, str]:
+def _servers() -> dict[str, ModuleType]:
+    """The servers of the lab's profile, what others need first."""
+    found = {"kafka": kafka_server, "postgres": postgres_server}
+    if profiles.active() is Profile.zookeeper:
+        return {"zookeeper": zookeeper_server, **found}
+    return {**found, "spark": spark_server} if profiles.active() is Profile.cluster else found
+
+
+def up(profile: Profile | None = None) -> dict[str, str]:
     """Start what does not run, side by side, and see that topics, tables and roles are there.
 
+    Args:
+        profile: what servers the lab shall have, when it has none yet; else those that it has.
+
     Returns:
-        Server name → address.
+        Server name → its address, or several with commas.
 
     Raises:
         LabError: a server does not start; the text holds its reason.
     """
     with _lock():
         processes.check_state_dir()
+        if profile is not None:
+            profiles.choose(profile)
         jars.fetch_jars()
+        servers = _servers()
+        addresses = {}
+        if "zookeeper" in servers:
+            addresses["zookeeper"] = servers.pop("zookeeper").start()
         with ThreadPoolExecutor() as pool:
-            started = {name: pool.submit(server.start) for name, server in SERVERS.items()}
-        ports = {name: future.result() for name, future in started.items()}
+            started = {name: pool.submit(server.start) for name, server in servers.items()}
+        addresses |= {name: future.result() for name, future in started.items()}
         kafka_utils.ensure_topics()
         db_utils.install_schema()
-    return {name: f"{processes.HOST}:{port}" for name, port in ports.items()}
+    return addresses
 
 
 def down() -> list[str]:
@@ -65,24 +91,78 @@ def down() -> list[str]:
 
 
 def _stop_servers() -> list[str]:
+    servers = _servers()
+    zookeeper = servers.pop("zookeeper", None)
     with ThreadPoolExecutor() as pool:
-        stopped = {name: pool.submit(server.stop) for name, server in SERVERS.items()}
-        return [name for name, future in stopped.items() if future.result()]
+        stopped = {name: pool.submit(server.stop) for name, server in servers.items()}
+    names = [name for name, future in stopped.items() if future.result()]
+    if zookeeper is not None and zookeeper.stop():  # after the broker, which takes its leave of it
+        names.append("zookeeper")
+    for leftover in leftovers():
+        processes.stop_process(leftover, seconds=0)
+        names.append(f"process {leftover.pid} of another profile")
+    return names
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One process that belongs to the lab's servers."""
+
+    name: str
+    process: psutil.Process | None
+    port: int | None
+    """Where it takes clients, while it runs."""
+    log: Path
+
+
+def parts() -> list[Part]:
+    """Each server process of the lab's profile, whether it runs or not."""
+    found = [Part(broker.name, broker.process(), broker.port(), broker.log_file) for broker in kafka_server.brokers()]
+    postgres_port = None
+    with suppress(LabError):  # it does not run
+        postgres_port = postgres_server.port()
+    found.append(Part("postgres", postgres_server.process(), postgres_port, postgres_server.log_file()))
+    if profiles.active() is Profile.zookeeper:
+        log = zookeeper_server.log_file()
+        found.insert(0, Part("zookeeper", zookeeper_server.process(), _recorded_port("zookeeper"), log))
+    if profiles.active() is Profile.cluster:
+        found += [
+            Part(daemon.name, daemon.process(), _recorded_port(daemon.name), daemon.log_file)
+            for daemon in spark_server.daemons()
+        ]
+    return found
+
+
+def _recorded_port(name: str) -> int | None:
+    record = processes.read_record(name)
+    return record.port or None if record else None
+
+
+MAINS = {"kafka.Kafka", zookeeper_server.MAIN, *(daemon.main for daemon in spark_server.daemons())}
+"""The main classes of the servers that run in Java."""
+
+
+def leftovers() -> list[psutil.Process]:
+    """Servers of this state folder that its profile does not have: their file `profile` was changed while they ran."""
+    known = {part.process.pid for part in parts() if part.process is not None}
+    folder = f"{settings().state_dir}{os.sep}"
+    return [
+        process
+        for process, arguments in processes.find_programs(MAINS)
+        if process.pid not in known and any(argument.startswith(folder) for argument in arguments)
+    ]
 
 
 def status() -> list[ServerStatus]:
     """How each server is."""
-    return [_status(name, server) for name, server in SERVERS.items()]
+    return [_status(part) for part in parts()]
 
 
-def _status(name: str, server: ModuleType) -> ServerStatus:
-    process: psutil.Process | None = server.process()
-    try:
-        address = f"{processes.HOST}:{server.port()}" if process else None
-    except LabError:  # it ended a moment ago
-        process = address = None
-    memory = processes.resident_bytes(process) // 1_000_000 if process else None
-    return ServerStatus(name, process is not None, address, process.pid if process else None, memory, server.log_file())
+def _status(part: Part) -> ServerStatus:
+    running = part.process if part.process is not None and processes.is_alive(part.process) else None
+    address = f"{processes.HOST}:{part.port}" if running and part.port else None
+    memory = processes.resident_bytes(running) // 1_000_000 if running else None
+    return ServerStatus(part.name, running is not None, address, running.pid if running else None, memory, part.log)
 
 
 def remove_data() -> None:
@@ -91,6 +171,6 @@ def remove_data() -> None:
 
     with _lock():
         _stop_servers()
-        for server in SERVERS.values():
+        for server in _servers().values():
             server.remove_data()
         remove_checkpoints()

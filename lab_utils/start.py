@@ -246,7 +246,7 @@ class Run:
         return [child for child in (*self.producers, self.exchange, self.stream, self.dashboard) if child is not None]
 
     def _sample_memory(self) -> None:
-        members = {"kafka": kafka_server.process(), "postgres": postgres_server.process()}
+        members = {part.name: part.process for part in stack.parts()}
         members |= {child.name: _process(child.process.pid) for child in self._children()}
         used = {name: processes.resident_bytes(found) // 1_000_000 for name, found in members.items() if found}
         used["lab"] = psutil.Process().memory_info().rss // 1_000_000

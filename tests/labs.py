@@ -42,10 +42,9 @@ class Lab:
         Tests run side by side. While a broker is dead another lab may take its port, and its clients would wait for
         it there.
         """
-        first = 20_000 + zlib.crc32(str(self.state_dir).encode()) % 1_200 * 10
-        ports = {
-            f"LAB_{name}_PORT": str(first + 3 * place) for place, name in enumerate(("KAFKA", "POSTGRES", "EXCHANGE"))
-        }
+        first = 20_000 + zlib.crc32(str(self.state_dir).encode()) % 600 * 20
+        places = {"KAFKA": 0, "POSTGRES": 10, "EXCHANGE": 13, "ZOOKEEPER": 15, "SPARK": 17}  # a cluster takes six
+        ports = {f"LAB_{name}_PORT": str(first + place) for name, place in places.items()}
         return {"LAB_STATE_DIR": str(self.state_dir), **ports}
 
     def with_environment(self, **extra: str) -> "Lab":

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import psutil
 
+from lab_utils import stack
 from lab_utils.errors import LabError
-from lab_utils.servers import kafka_server, postgres_server, processes
-from lab_utils.servers.jars import PYSPARK_VERSION, locked_jars, missing_jars, sha256
+from lab_utils.servers import kafka_server, processes, profiles, spark_server
+from lab_utils.servers.jars import PYSPARK_VERSION, locked_jars, missing_jars, sha256, wanted_jars
 from lab_utils.servers.java import find_java
+from lab_utils.servers.profiles import Profile
 from lab_utils.settings import ROOT, settings
 
-MEMORY_NEEDED = 3_000_000_000
+MEMORY_NEEDED = {Profile.embedded: 3_000_000_000, Profile.zookeeper: 3_200_000_000, Profile.cluster: 4_500_000_000}
+"""Bytes for the whole pipeline with JupyterLab, by profile."""
 DISK_NEEDED = 1_000_000_000
 
 
@@ -41,8 +44,8 @@ def findings() -> list[Finding]:
         _memory(),
         _permissions(),
         _disk(),
-        _port("kafka", kafka_server.process(), settings().kafka_port),
-        _port("postgres", postgres_server.process(), settings().postgres_port),
+        *_ports(),
+        _profile(),
     ]
 
 
@@ -89,28 +92,26 @@ def _versions() -> Iterator[Finding]:
 
 def _jars() -> Finding:
     missing = missing_jars()
-    damaged = [jar for jar in locked_jars() if jar not in missing and sha256(jar.path) != jar.sha256]
+    damaged = [jar for jar in wanted_jars() if jar not in missing and sha256(jar.path) != jar.sha256]
     for jar in damaged:
         jar.path.unlink()
     if damaged:
         names = ", ".join(jar.path.name for jar in damaged)
         return Finding("jars", False, f"Damaged and removed: {names}.", "Fetch them again with: lab up")
-    count = len(locked_jars())
+    count = len(wanted_jars())
     return Finding("jars", not missing, f"{count - len(missing)} of {count}", "Fetch the rest with: lab up")
 
 
 def _memory() -> Finding:
     available = psutil.virtual_memory().available
-    running = sum(
-        processes.resident_bytes(process)
-        for process in (kafka_server.process(), postgres_server.process())
-        if process is not None
-    )
+    running = sum(processes.resident_bytes(part.process) for part in stack.parts() if part.process is not None)
+    profile = profiles.active()
+    needed = MEMORY_NEEDED[profile]
     return Finding(
         "memory",
-        available + running >= MEMORY_NEEDED,
+        available + running >= needed,
         f"{available / 1e9:.1f} GB available",
-        f"The whole pipeline wants {MEMORY_NEEDED / 1e9:.0f} GB: close other programs.",
+        f"The whole pipeline with the profile {profile} wants {needed / 1e9:.1f} GB: close other programs.",
     )
 
 
@@ -136,10 +137,33 @@ def _permissions() -> Finding:
     return Finding("permissions", True, f"{settings().state_dir} is writable, its passwords are private")
 
 
-def _port(name: str, process: psutil.Process | None, wanted: int) -> Finding:
-    record = processes.read_record(name)
-    if process is not None and record is not None:
-        return Finding(f"port of {name}", True, f"{record.port}, held by this lab (process {process.pid})")
+def _ports() -> Iterator[Finding]:
+    wanted = {
+        "zookeeper": settings().zookeeper_port,
+        kafka_server.brokers()[0].name: settings().kafka_port,  # the others take the next ones
+        "postgres": settings().postgres_port,
+        spark_server.MASTER.name: settings().spark_port,
+    }
+    for part in stack.parts():
+        if part.name in wanted:
+            yield _port(part, wanted[part.name])
+
+
+def _profile() -> Finding:
+    """Whether servers run that the lab's profile does not have."""
+    others = ", ".join(str(process.pid) for process in stack.leftovers())
+    profile = profiles.active()
+    if not others:
+        return Finding("profile", True, profile)
+    return Finding(
+        "profile", False, f"{profile}, but servers of another one run (process {others}).", "Stop them with: lab down"
+    )
+
+
+def _port(part: stack.Part, wanted: int) -> Finding:
+    name = part.name
+    if part.process is not None and part.port is not None:
+        return Finding(f"port of {name}", True, f"{part.port}, held by this lab (process {part.process.pid})")
     if processes.is_free(wanted):
         return Finding(f"port of {name}", True, f"{wanted} is free")
     return Finding(

@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from lab_utils.errors import LabError
 from lab_utils.servers.java import bring_java
+from lab_utils.servers.profiles import Profile, active
 from lab_utils.settings import settings
 
 PYSPARK_VERSION = "4.2.0"
@@ -29,6 +30,10 @@ ROOTS = {
     "kafka": (
         "org.apache.kafka:kafka_2.13:4.1.1",
         "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3",  # without a backend the broker logs nothing
+    ),
+    "kafka_zookeeper": (
+        "org.apache.kafka:kafka_2.13:3.9.2",  # the last line that can do without KRaft
+        "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3",
     ),
     "spark": (
         f"org.apache.spark:spark-sql-kafka-0-10_2.13:{PYSPARK_VERSION}",
@@ -93,9 +98,15 @@ def fetch_jars() -> None:
                 _fetch(set_name, wanted)
 
 
+def wanted_jars() -> list[Jar]:
+    """The pinned jars that this lab needs: Kafka with ZooKeeper is there for the profile of that name alone."""
+    with_zookeeper = active() is Profile.zookeeper
+    return [jar for jar in locked_jars() if with_zookeeper or jar.set_name != "kafka_zookeeper"]
+
+
 def missing_jars() -> list[Jar]:
-    """The pinned jars that are not in the jars folder."""
-    return [jar for jar in locked_jars() if not jar.path.is_file()]
+    """The wanted jars that are not in the jars folder."""
+    return [jar for jar in wanted_jars() if not jar.path.is_file()]
 
 
 def _fetch(set_name: str, wanted: list[Jar]) -> None:

@@ -1,51 +1,109 @@
-"""One Kafka broker in KRaft mode: it is its own controller, so no ZooKeeper is needed."""
+"""The lab's Kafka: one broker that is its own controller (KRaft), three of them, or one that needs ZooKeeper."""
 
 import base64
+import dataclasses
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 
 from lab_utils.errors import LabError
-from lab_utils.servers import processes
+from lab_utils.servers import processes, zookeeper_server
 from lab_utils.servers.class_archives import java_options
 from lab_utils.servers.jars import class_path
 from lab_utils.servers.java import Java, find_java
+from lab_utils.servers.profiles import Profile, active
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
 
 NAME = "kafka"
 START_SECONDS = 60
+STOP_SECONDS = 20
 ATTEMPTS = 3
 FORMATTER = "kafka.tools.StorageTool"
 CLEANER_BUFFER = "log.cleaner.dedupe.buffer.size=8388608"
 """A broker whose heap has no room for this buffer ends with "Error starting LogManager" (`LogCleaner`)."""
+CLUSTER_SIZE = 3
+"""Brokers of a cluster: of two, neither could tell a dead partner from a cut cable."""
 
 
-def _folder() -> Path:
-    return settings().state_dir / "kafka"
+@dataclasses.dataclass(frozen=True)
+class Broker:
+    """One broker process of this checkout."""
+
+    name: str
+    """In `state.json`, of its folder and of its log."""
+    number: int
+    """Its `node.id`."""
+
+    @property
+    def folder(self) -> Path:
+        """Its configuration and data."""
+        return settings().state_dir / self.name
+
+    @property
+    def properties_file(self) -> Path:
+        """Its configuration, which is written before the start."""
+        return self.folder / "server.properties"
+
+    @property
+    def log_file(self) -> Path:
+        """Its log."""
+        return settings().logs_dir / f"{self.name}.log"
+
+    @property
+    def output_file(self) -> Path:
+        """What it prints before its log is open, and when it dies."""
+        return settings().logs_dir / f"{self.name}.out"
+
+    def process(self) -> psutil.Process | None:
+        """The running broker."""
+        arguments = ("kafka.Kafka", str(self.properties_file))
+        return processes.recorded_process(self.name, *arguments) or processes.find_process(*arguments)
+
+    def port(self) -> int | None:
+        """What the configuration says: damage to `state.json` does not hide it."""
+        try:
+            text = self.properties_file.read_text()
+        except OSError:
+            return None
+        listener = re.search(r"^advertised\.listeners=.*:(\d+)$", text, re.MULTILINE)
+        return int(listener.group(1)) if listener else None
+
+    def cluster_id(self) -> str | None:
+        """The name that was given to its data when it was formatted; with ZooKeeper, when it first started."""
+        try:
+            text = (self.folder / "data" / "meta.properties").read_text()
+        except OSError:
+            return None
+        found = re.search(r"^cluster\.id=(.*)$", text, re.MULTILINE)
+        return found.group(1) if found else None
 
 
-def _properties_file() -> Path:
-    return _folder() / "server.properties"
+def brokers() -> list[Broker]:
+    """The brokers that this lab has, whether they run or not."""
+    if active() is Profile.cluster:
+        return [Broker(f"{NAME}-{number}", number) for number in range(1, CLUSTER_SIZE + 1)]
+    return [Broker(NAME, 1)]
 
 
-def log_file() -> Path:
-    """The broker's log."""
-    return settings().logs_dir / "kafka.log"
-
-
-def _output_file() -> Path:
-    return settings().logs_dir / "kafka.out"
+def replicas() -> int:
+    """On how many brokers a topic of the lab lies."""
+    return len(brokers())
 
 
 def process() -> psutil.Process | None:
-    """The running broker of this checkout."""
-    arguments = ("kafka.Kafka", str(_properties_file()))
-    return processes.recorded_process(NAME, *arguments) or processes.find_process(*arguments)
+    """The running broker of this checkout, the first one of a cluster."""
+    return next(filter(None, (broker.process() for broker in brokers())), None)
+
+
+def log_file() -> Path:
+    """The log of the first broker."""
+    return brokers()[0].log_file
 
 
 def port() -> int:
@@ -54,156 +112,253 @@ def port() -> int:
     Raises:
         LabError: it does not run. A recorded port alone is not enough: another clone may have taken it since.
     """
-    running_port = _configured_port() if process() is not None else None
-    if running_port is None:
-        raise LabError("Kafka is not running.", "Start it with: lab up")
-    processes.claim_port(running_port)
-    return running_port
-
-
-def _configured_port() -> int | None:
-    """What the configuration says, which is written before each start: damage to `state.json` does not hide it."""
-    try:
-        text = _properties_file().read_text()
-    except OSError:
-        return None
-    listener = re.search(r"^advertised\.listeners=.*:(\d+)$", text, re.MULTILINE)
-    return int(listener.group(1)) if listener else None
+    return _running_ports()[0]
 
 
 def bootstrap_servers() -> str:
-    """`host:port` of the running broker.
+    """`host:port` of the brokers, with commas. Those of a cluster that are away are named as well: they come back.
 
     Raises:
-        LabError: it does not run.
+        LabError: none runs.
     """
-    return f"{processes.HOST}:{port()}"
+    _running_ports()
+    return _addresses(brokers())
 
 
-def server_properties(port: int, controller_port: int, data: Path) -> str:
-    """The broker's configuration: the whole of it, everything else is Kafka's default."""
-    host = processes.HOST
+def _running_ports() -> list[int]:
+    running = [broker for broker in brokers() if broker.process() is not None]
+    ports = [port for port in (broker.port() for broker in running) if port is not None]
+    if not ports:
+        raise LabError("Kafka is not running.", "Start it with: lab up")
+    for port in ports:
+        processes.claim_port(port)
+    return ports
+
+
+def _addresses(those: Sequence[Broker]) -> str:
+    return ",".join(f"{processes.HOST}:{broker.port()}" for broker in those)
+
+
+def server_properties(broker: Broker, port: int, voters: Mapping[int, int], data: Path) -> str:
+    """The configuration of a broker with KRaft: the whole of it, everything else is Kafka's default.
+
+    Args:
+        broker: which.
+        port: for its clients.
+        voters: `node.id` → port, of the controllers: each broker is one of them.
+        data: its data folder.
+    """
+    host, copies = processes.HOST, len(voters)
+    quorum = ",".join(f"{number}@{host}:{controller_port}" for number, controller_port in voters.items())
     return "\n".join(
         [
             "process.roles=broker,controller",
-            "node.id=1",
-            f"controller.quorum.voters=1@{host}:{controller_port}",
-            f"listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}",
-            f"advertised.listeners=PLAINTEXT://{host}:{port}",
+            f"node.id={broker.number}",
+            f"controller.quorum.voters={quorum}",
+            f"listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{voters[broker.number]}",
             "controller.listener.names=CONTROLLER",
-            f"log.dirs={data.as_posix()}",
-            # One broker cannot keep three copies.
-            "offsets.topic.replication.factor=1",
-            "offsets.topic.num.partitions=4",
-            "transaction.state.log.replication.factor=1",
-            "transaction.state.log.min.isr=1",
-            "share.coordinator.state.topic.replication.factor=1",
+            f"share.coordinator.state.topic.replication.factor={copies}",
             "share.coordinator.state.topic.min.isr=1",
-            # A misspelt topic is an error message, not a new topic.
-            "auto.create.topics.enable=false",
-            # The first consumer of a group need not wait three seconds for others.
-            "group.initial.rebalance.delay.ms=0",
-            "log.retention.hours=168",
-            # Kafka takes 128 MB of heap in one piece for the thread that compacts logs. Here that is the offsets of few
-            # groups; 8 MB hold 350,000 keys at a time (24 bytes each).
-            CLEANER_BUFFER,
-            "",
+            *_common_properties(port, data, copies),
         ]
     )
 
 
-def start() -> int:
-    """Start the broker unless it runs; the port at which it accepts clients.
+def zookeeper_properties(port: int, zookeeper: str, data: Path) -> str:
+    """The configuration of a broker whose metadata is in the ZooKeeper at `zookeeper` (`host:port`)."""
+    return "\n".join(
+        [
+            "broker.id=1",
+            f"zookeeper.connect={zookeeper}",
+            f"listeners=PLAINTEXT://{processes.HOST}:{port}",
+            *_common_properties(port, data, copies=1),
+        ]
+    )
+
+
+def _common_properties(port: int, data: Path, copies: int) -> list[str]:
+    return [
+        f"advertised.listeners=PLAINTEXT://{processes.HOST}:{port}",
+        f"log.dirs={data.as_posix()}",
+        # Kafka's defaults are for three brokers or more.
+        f"offsets.topic.replication.factor={copies}",
+        "offsets.topic.num.partitions=4",
+        f"transaction.state.log.replication.factor={copies}",
+        f"transaction.state.log.min.isr={max(1, copies - 1)}",
+        # A misspelt topic is an error message, not a new topic.
+        "auto.create.topics.enable=false",
+        # The first consumer of a group need not wait three seconds for others.
+        "group.initial.rebalance.delay.ms=0",
+        "log.retention.hours=168",
+        # Kafka takes 128 MB of heap in one piece for the thread that compacts logs. Here that is the offsets of few
+        # groups; 8 MB hold 350,000 keys at a time (24 bytes each).
+        CLEANER_BUFFER,
+        "",
+    ]
+
+
+def start() -> str:
+    """Start the brokers that do not run; the addresses at which all accept clients.
 
     Raises:
-        LabError: it does not come up; the text holds the broker's own reason.
+        LabError: one does not come up; the text holds its own reason.
     """
-    running_port = _running_port()
-    if running_port is not None:
-        return running_port
-    java = find_java()
-    _format_data(java)
-    for attempt in range(ATTEMPTS):
-        port = processes.choose_port(NAME, settings().kafka_port)
-        controller_port = processes.choose_port("kafka_controller", port + 1, taken=[port])
-        _properties_file().write_text(server_properties(port, controller_port, _folder() / "data"))
-        seen_before = log_file().stat().st_size if log_file().exists() else 0
-        broker = processes.spawn(_command(java), _output_file(), cwd=_folder())
-        processes.write_record(NAME, processes.Record(broker.pid, port, settings().kafka_port))
-        try:
-            _await_clients(port, lambda broker=broker: broker.poll() is None)  # type: ignore[misc]
-        except WaitTimeout:
-            reason = _failure_reason(seen_before)
-            broker.kill()
-            broker.wait()
-            port_was_taken = "already in use" in reason
-            if not port_was_taken or attempt == ATTEMPTS - 1:
-                raise LabError(
-                    f"Kafka did not start: {reason}.",
-                    "Look at `lab logs kafka`; `lab reset` starts over with empty topics and tables.",
-                ) from None
+    wanted = brokers()
+    missing = [broker for broker in wanted if broker.process() is None] or _ended_meanwhile(wanted)
+    if missing:
+        java = find_java()
+        if active() is not Profile.zookeeper:
+            _format_data(java, missing)
+        if len(missing) < len(wanted):
+            _bring_back(java, missing)
         else:
-            return port
-    raise AssertionError("unreachable")
+            _start_all(java, wanted)
+    for broker in wanted:
+        found, its_port = broker.process(), broker.port()
+        if found is not None and its_port is not None:
+            processes.keep_record(broker.name, processes.Record(found.pid, its_port, settings().kafka_port))
+    return _addresses(wanted)
 
 
-def _running_port() -> int | None:
-    """The port of a broker that runs already and accepts clients; None when it ends meanwhile."""
-    running = process()
-    if running is None:
-        return None
-    running_port = _configured_port()
+def _ended_meanwhile(running: Sequence[Broker]) -> list[Broker]:
+    """Wait for brokers that run to accept clients; those that end instead.
+
+    Raises:
+        LabError: they neither answer nor end.
+    """
+    found = [broker.process() for broker in running]
     try:
-        if running_port is None:
-            raise WaitTimeout("its configuration is gone")
-        _await_clients(running_port, lambda: processes.is_alive(running))
+        if any(broker.port() is None for broker in running):
+            raise WaitTimeout("a configuration is gone")
+        _await_clients(running, lambda: all(each is not None and processes.is_alive(each) for each in found))
     except WaitTimeout:
-        if processes.is_alive(running):
+        ended = [broker for broker in running if broker.process() is None]
+        if ended:
+            return ended
+        pids = ", ".join(str(each.pid) for each in found if each is not None)
+        raise LabError(
+            f"Kafka (process {pids}) runs but does not answer.", "Stop it and start again: lab down, then lab up"
+        ) from None
+    return []
+
+
+def _start_all(java: Java, wanted: Sequence[Broker]) -> None:
+    for attempt in range(ATTEMPTS):
+        _configure(wanted)
+        reason = _launch(java, wanted, wanted)
+        if reason is None:
+            return
+        if "already in use" not in reason or attempt == ATTEMPTS - 1:
             raise LabError(
-                f"Kafka (process {running.pid}) runs but does not answer.",
-                "Stop it and start again: lab down, then lab up",
-            ) from None
-        return None
-    processes.keep_record(NAME, processes.Record(running.pid, running_port, settings().kafka_port))
-    return running_port
+                f"Kafka did not start: {reason}.",
+                "Look at `lab logs kafka`; `lab reset` starts over with empty topics and tables.",
+            )
 
 
-def _command(java: Java) -> list[str]:
+def _bring_back(java: Java, missing: Sequence[Broker]) -> None:
+    """Start single brokers of a cluster at the ports by which the others know them."""
+    reason = _launch(java, missing, brokers())
+    if reason is not None:
+        raise LabError(
+            f"{', '.join(broker.name for broker in missing)} did not come back: {reason}.",
+            "Start the whole cluster again: lab down, then lab up",
+        )
+
+
+def _configure(wanted: Sequence[Broker]) -> None:
+    """Choose the ports and write the configurations."""
+    taken: list[int] = []
+
+    def choose(name: str, first: int) -> int:
+        taken.append(processes.choose_port(name, first, taken=taken))
+        return taken[-1]
+
+    ports = {broker: choose(broker.name, settings().kafka_port) for broker in wanted}
+    if active() is Profile.zookeeper:
+        texts = {
+            broker: zookeeper_properties(its_port, zookeeper_server.address(), broker.folder / "data")
+            for broker, its_port in ports.items()
+        }
+    else:
+        voters = {
+            broker.number: choose(f"{broker.name}_controller", its_port + 1) for broker, its_port in ports.items()
+        }
+        texts = {
+            broker: server_properties(broker, its_port, voters, broker.folder / "data")
+            for broker, its_port in ports.items()
+        }
+    for broker, text in texts.items():
+        broker.folder.mkdir(parents=True, exist_ok=True)
+        broker.properties_file.write_text(text)
+
+
+def _launch(java: Java, those: Sequence[Broker], awaited: Sequence[Broker]) -> str | None:
+    """Start brokers and wait until all awaited ones accept clients; else why not, and none of them is left."""
+    seen_before = {broker: broker.log_file.stat().st_size if broker.log_file.exists() else 0 for broker in those}
+    started = {}
+    for broker in those:
+        started[broker] = processes.spawn(_command(java, broker), broker.output_file, cwd=broker.folder)
+        record = processes.Record(started[broker].pid, broker.port() or 0, settings().kafka_port)
+        processes.write_record(broker.name, record)
+    try:
+        _await_clients(awaited, lambda: all(child.poll() is None for child in started.values()))
+    except WaitTimeout:
+        ended = [broker for broker, child in started.items() if child.poll() is not None]
+        reason = _failure_reason((ended or those)[0], seen_before)
+        for child in started.values():
+            child.kill()
+            child.wait()
+        return reason
+    return None
+
+
+def _command(java: Java, broker: Broker) -> list[str]:
+    jar_set = "kafka_zookeeper" if active() is Profile.zookeeper else "kafka"
     return [
         str(java.executable),
         f"-Xmx{settings().kafka_heap_mb}m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-XX:-UsePerfData",
-        *java_options(NAME, java),
+        *java_options(jar_set, java),
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={processes.LOG_SETTINGS.as_uri()}",
-        f"-Dlab.log={log_file()}",
+        f"-Dlab.log={broker.log_file}",
         "-cp",
-        class_path("kafka"),
+        class_path(jar_set),
         "kafka.Kafka",
-        str(_properties_file()),
+        str(broker.properties_file),
     ]
 
 
-def _format_data(java: Java) -> None:
-    """Give the broker a formatted data folder.
+def _format_data(java: Java, those: Sequence[Broker]) -> None:
+    """Give each broker a formatted data folder, all with the name of one cluster.
 
     It is formatted under another name and renamed: a folder that stands under its final name is whole.
     """
-    data, new = _folder() / "data", _folder() / "data.new"
-    if data.exists():
-        if not (data / "meta.properties").is_file():
+    for broker in those:
+        data = broker.folder / "data"
+        if data.exists() and not (data / "meta.properties").is_file():
             raise LabError(
                 f"Kafka's data folder {data} is not whole (meta.properties is missing).",
                 "Start over with empty topics and tables: lab reset",
             )
-        return
-    format_properties = _folder() / "format.properties"
+    known = next(filter(None, (broker.cluster_id() for broker in brokers())), None)
+    cluster_id = known or base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    bare = [broker for broker in those if not (broker.folder / "data").exists()]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda broker: _format(java, broker, cluster_id), bare))
+
+
+def _format(java: Java, broker: Broker, cluster_id: str) -> None:
+    new = broker.folder / "data.new"
+    format_properties = broker.folder / "format.properties"
     processes.remove_half_made(new, FORMATTER, str(format_properties))
     new.mkdir(parents=True)
-    format_properties.write_text(server_properties(settings().kafka_port, settings().kafka_port + 1, new))
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    port = settings().kafka_port
+    # The ports are not used for this. Who votes is.
+    voters = {each.number: port + each.number for each in brokers()}
+    format_properties.write_text(server_properties(broker, port, voters, new))
     done = processes.run_apart(
         [
             str(java.executable),
@@ -220,71 +375,68 @@ def _format_data(java: Java) -> None:
             f"Kafka's data folder could not be formatted: {lines[-1] if lines else 'no reason given'}.",
             "Free disk space or correct the permissions of the folder, then run: lab up",
         )
-    new.rename(data)
+    new.rename(broker.folder / "data")
 
 
-def _await_clients(port: int, alive: Callable[[], bool]) -> None:
-    """Wait until the broker answers a client.
+def _await_clients(awaited: Sequence[Broker], alive: Callable[[], bool]) -> None:
+    """Wait until all those brokers answer a client.
 
     Raises:
-        WaitTimeout: the broker ended, or did not answer in time.
+        WaitTimeout: one ended, or they did not answer in time.
     """
 
-    def answers() -> bool:
+    def answer() -> bool:
         if not alive():
-            raise WaitTimeout("the broker ended")
-        return not processes.is_free(port) and accepts_clients(port)
+            raise WaitTimeout("a broker ended")
+        return not any(processes.is_free(broker.port() or 0) for broker in awaited) and answering() >= len(awaited)
 
-    wait_until(answers, START_SECONDS, "Kafka to accept clients")
+    wait_until(answer, START_SECONDS, "Kafka to accept clients")
 
 
-def accepts_clients(port: int) -> bool:
-    """Whether the broker of this checkout answers an admin client at `port` of loopback.
+def answering() -> int:
+    """How many brokers of this checkout take clients, by the word of one of them; 0 when none answers.
 
     While ours is starting, that of another clone may have taken the port.
     """
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
+    wanted = brokers()
     try:
         client = KafkaAdminClient(
-            bootstrap_servers=f"{processes.HOST}:{port}", bootstrap_timeout_ms=2000, request_timeout_ms=5000
+            bootstrap_servers=_addresses(wanted), bootstrap_timeout_ms=2000, request_timeout_ms=5000
         )
     except (KafkaError, OSError):
-        return False
+        return 0
     try:
         cluster = client.describe_cluster()
-        return bool(cluster["brokers"]) and cluster["cluster_id"] == _cluster_id()
+        ours = cluster["cluster_id"] in {broker.cluster_id() for broker in wanted}
+        return len(cluster["brokers"]) if ours else 0
     except (KafkaError, OSError):
-        return False
+        return 0
     finally:
         client.close()
 
 
-def _cluster_id() -> str | None:
-    """The name that was given to this broker's data when it was formatted."""
-    found = re.search(r"^cluster\.id=(.*)$", (_folder() / "data" / "meta.properties").read_text(), re.MULTILINE)
-    return found.group(1) if found else None
-
-
-def _failure_reason(seen_before: int) -> str:
-    with log_file().open("rb") if log_file().exists() else _output_file().open("rb") as file:
-        file.seek(seen_before)
+def _failure_reason(broker: Broker, seen_before: Mapping[Broker, int]) -> str:
+    log = broker.log_file
+    with log.open("rb") if log.exists() else broker.output_file.open("rb") as file:
+        file.seek(seen_before[broker])
         lines = file.read().decode(errors="replace").splitlines()
     telling = [line for line in lines if "Exception:" in line or "level=ERROR" in line or "level=FATAL" in line]
-    output = processes.last_lines(_output_file(), ("Exception", "Error", "error"), 1)
+    output = processes.last_lines(broker.output_file, ("Exception", "Error", "error"), 1)
     return (telling[-1].strip() if telling else output) or "it ended without a word"
 
 
 def stop() -> bool:
-    """Stop the broker; whether one ran."""
-    running = process()
-    if running is None:
-        return False
-    processes.stop_process(running, seconds=20)
-    return True
+    """Stop the brokers, all at once; whether one ran."""
+    running = [found for found in (broker.process() for broker in brokers()) if found is not None]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda found: processes.stop_process(found, seconds=STOP_SECONDS), running))
+    return bool(running)
 
 
 def remove_data() -> None:
-    """Delete all topics, offsets and groups. The broker must not run."""
-    shutil.rmtree(_folder(), ignore_errors=True)
+    """Delete all topics, offsets and groups. The brokers must not run."""
+    for broker in brokers():
+        shutil.rmtree(broker.folder, ignore_errors=True)

@@ -135,8 +135,8 @@ def _chosen_password(role: str) -> str | None:
     return chosen.get_secret_value() if chosen else None
 
 
-def start() -> int:
-    """Start the server unless it runs, and see that the roles and the database are there; its port.
+def start() -> str:
+    """Start the server unless it runs, and see that the roles and the database are there; `host:port`.
 
     Raises:
         LabError: it does not come up; the text holds the server's own reason.
@@ -147,7 +147,7 @@ def start() -> int:
         _remove_stale_lock()
         server_port = _launch()
     _make_roles(server_port)
-    return server_port
+    return f"{processes.HOST}:{server_port}"
 
 
 def _running_port() -> int | None:

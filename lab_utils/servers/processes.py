@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,17 @@ def find_process(*arguments: str) -> psutil.Process | None:
         if _has_arguments(process, arguments):
             return process
     return None
+
+
+def find_programs(names: Collection[str]) -> list[tuple[psutil.Process, list[str]]]:
+    """The running processes that have one of `names` on their command line, with that line."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            arguments = process.cmdline()
+            if not set(names).isdisjoint(arguments) and is_alive(process):
+                found.append((process, arguments))
+    return found
 
 
 def recorded_process(name: str, *arguments: str) -> psutil.Process | None:

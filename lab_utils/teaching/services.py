@@ -21,12 +21,13 @@ def server_ids(needs: tuple[str, ...]) -> dict[str, int]:
 def _kafka() -> int:
     from lab_utils.servers import kafka_server
 
-    process, port = kafka_server.process(), kafka_server.port()
+    kafka_server.port()  # says so when it does not run
+    process = kafka_server.process()
     if process is not None:
         # A busy machine makes a broker slow; only one that runs is waited for.
         with contextlib.suppress(WaitTimeout):
             wait_until(
-                lambda: kafka_server.accepts_clients(port) or kafka_server.process() is None,
+                lambda: kafka_server.answering() or kafka_server.process() is None,
                 ANSWER_SECONDS,
                 "Kafka to answer",
             )

@@ -22,8 +22,12 @@ def lines() -> list[str]:
     return [line for line in jars.LOCK_FILE.read_text().splitlines() if not line.startswith("#")]
 
 
-def version_of(artifact: str) -> str:
-    found = [jar.coordinate for jar in jars.locked_jars() if jar.coordinate.split(":")[1] == artifact]
+def version_of(artifact: str, set_name: str) -> str:
+    found = [
+        jar.coordinate
+        for jar in jars.locked_jars()
+        if jar.set_name == set_name and jar.coordinate.split(":")[1] == artifact
+    ]
     assert len(found) == 1
     return found[0].split(":")[2]
 
@@ -31,7 +35,7 @@ def version_of(artifact: str) -> str:
 def test_each_line_is_a_set_a_sha_256_and_a_coordinate() -> None:
     assert len(lines()) > 40
     for line in lines():
-        assert re.fullmatch(r"(kafka|spark) [0-9a-f]{64} [\w.-]+:[\w.-]+:[\w.-]+", line), line
+        assert re.fullmatch(r"(kafka|kafka_zookeeper|spark) [0-9a-f]{64} [\w.-]+:[\w.-]+:[\w.-]+", line), line
 
 
 def test_no_jar_is_listed_twice() -> None:
@@ -47,17 +51,19 @@ def test_every_root_is_locked() -> None:
 def test_the_connector_goes_with_the_locked_pyspark() -> None:
     packages = (ROOT / "requirements.lock").read_text()
     pyspark = re.findall(r"^pyspark==(\S+)", packages, re.MULTILINE)
-    assert pyspark == [jars.PYSPARK_VERSION] == [version_of("spark-sql-kafka-0-10_2.13")]
-    assert version_of("spark-token-provider-kafka-0-10_2.13") == jars.PYSPARK_VERSION
+    assert pyspark == [jars.PYSPARK_VERSION] == [version_of("spark-sql-kafka-0-10_2.13", "spark")]
+    assert version_of("spark-token-provider-kafka-0-10_2.13", "spark") == jars.PYSPARK_VERSION
 
 
-def test_the_broker_and_its_own_libraries_have_one_version() -> None:
+@pytest.mark.parametrize(("set_name", "line"), [("kafka", "4."), ("kafka_zookeeper", "3.9.")])
+def test_the_broker_and_its_own_libraries_have_one_version(set_name: str, line: str) -> None:
     own = {
         jar.coordinate.split(":")[2]
         for jar in jars.locked_jars()
-        if jar.set_name == "kafka" and jar.coordinate.startswith("org.apache.kafka:")
+        if jar.set_name == set_name and jar.coordinate.startswith("org.apache.kafka:")
     }
-    assert own == {version_of("kafka_2.13")}
+    assert own == {version_of("kafka_2.13", set_name)}
+    assert own.pop().startswith(line)
 
 
 def test_everything_is_built_for_one_scala() -> None:

@@ -1,0 +1,122 @@
+"""The same pipeline on one broker, on Kafka with ZooKeeper, and on a cluster of which parts are killed."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab_utils import kafka_utils, stack
+from lab_utils.servers import kafka_server, profiles, spark_server, zookeeper_server
+from lab_utils.servers.profiles import Profile
+from lab_utils.settings import settings
+from lab_utils.teaching.probes import Broker
+from lab_utils.waiting import wait_until
+from tests.labs import Lab
+from tests.servers.records import awkward_messages, contents, expected, sample_messages, send
+
+pytestmark = pytest.mark.timeout(900)
+
+STREAM_SECONDS = 240
+"""How long Spark may take on a machine that is busy: a cluster starts three JVMs for it."""
+
+
+@pytest.fixture
+def lab(fresh_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A lab without servers, which this process uses too."""
+    for name, value in fresh_lab.settings.items():
+        monkeypatch.setenv(name, value)
+    yield fresh_lab
+    fresh_lab.clear()
+
+
+def up(lab: Lab, profile: Profile) -> None:
+    done = lab.run("up", "--profile", profile)
+    assert done.returncode == 0, done.stderr
+
+
+def states() -> dict[str, bool]:
+    return {server.name: server.running for server in stack.status()}
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_each_record_is_stored_once_and_no_server_is_left(lab: Lab, profile: Profile) -> None:
+    up(lab, profile)
+    assert all(states().values()) and profiles.active() is profile
+    messages = [*sample_messages(100), *awkward_messages()]
+    wanted = expected(send(messages))
+    done = lab.run("stream", "--once", timeout=STREAM_SECONDS)
+    assert done.returncode == 0, done.stderr
+    assert contents() == wanted
+    assert lab.run("down").returncode == 0
+    assert lab.processes() == []
+    assert lab.run("up").returncode == 0
+    assert all(states().values()) and contents() == wanted, "the profile and the data outlive a restart"
+
+
+def test_a_cluster_goes_on_without_one_broker_and_one_worker_and_loses_nothing(lab: Lab) -> None:
+    up(lab, Profile.cluster)
+    stream = lab.begin("stream")
+    try:
+        sent = send(sample_messages(200))
+        await_rows(len(sent))
+        broker, worker = kafka_server.brokers()[1].process(), spark_server.daemons()[1].process()
+        assert broker is not None and worker is not None
+        executors = worker.children(recursive=True)
+        assert executors, "no task ran on that worker"
+        for killed in (broker, worker, *executors):
+            killed.kill()
+        sent |= send(sample_messages(200, skip=200))
+        await_rows(len(sent))
+        assert states() == {name: name not in {"kafka-2", "spark-worker-1"} for name in states()}
+        assert lab.run("up").returncode == 0
+        assert all(states().values())
+        sent |= send(sample_messages(100, skip=400))
+        await_rows(len(sent))
+    finally:
+        stream.terminate()
+        stream.communicate(timeout=60)
+    assert stream.returncode in {0, 130}
+    assert lab.run("stream", "--once", timeout=STREAM_SECONDS).returncode == 0
+    assert contents() == expected(sent)
+
+
+def await_rows(count: int) -> None:
+    wait_until(lambda: contents().row_count >= count, STREAM_SECONDS, f"{count} rows", every=0.5)
+
+
+def test_the_topics_of_a_cluster_lie_on_all_brokers_and_take_no_write_that_one_alone_has(lab: Lab) -> None:
+    up(lab, Profile.cluster)
+    with kafka_utils.admin() as admin:
+        described = admin.describe_topics(list(kafka_utils.TOPICS))
+    copies = {
+        (topic["name"], part["partition_index"]): (sorted(part["replica_nodes"]), sorted(part["isr_nodes"]))
+        for topic in described
+        for part in topic["partitions"]
+    }
+    assert len(copies) == len(kafka_utils.TOPICS) * kafka_utils.PARTITIONS
+    assert set(map(str, copies.values())) == {"([1, 2, 3], [1, 2, 3])"}
+    assert {Broker().setting(topic, "min.insync.replicas") for topic in kafka_utils.TOPICS} == {"2"}
+
+
+def test_a_lab_keeps_its_profile_until_its_data_is_gone(lab: Lab) -> None:
+    up(lab, Profile.zookeeper)
+    other = lab.run("up", "--profile", "cluster")
+    assert other.returncode == 1
+    assert "belong to the profile zookeeper" in other.stderr
+    assert "lab down, lab reset, lab up --profile cluster" in other.stderr
+    assert lab.run("reset", "--yes").returncode == 0
+    assert states() == {"zookeeper": True, "kafka": True, "postgres": True}, "a lab that was up is up again"
+    assert lab.run("down").returncode == 0
+    assert lab.run("reset", "--yes").returncode == 0
+    profiles.choose(Profile.embedded)
+    assert list(states()) == ["kafka", "postgres"]
+
+
+def test_servers_of_another_profile_are_found_and_stopped(lab: Lab) -> None:
+    up(lab, Profile.zookeeper)
+    zookeeper = zookeeper_server.process()
+    (settings().state_dir / "profile").write_text("embedded")
+    doctor = lab.run("doctor", "--json")
+    assert zookeeper is not None and f"(process {zookeeper.pid})" in doctor.stdout and "lab down" in doctor.stdout
+    stopped = lab.run("down")
+    assert f"process {zookeeper.pid} of another profile" in stopped.stdout
+    assert lab.processes() == []
