@@ -11,7 +11,6 @@ from sqlalchemy import URL, Engine, Pool, create_engine
 
 from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
-from lab_utils.servers.processes import HOST
 
 
 class TopicChangedError(LabError):
@@ -20,8 +19,7 @@ class TopicChangedError(LabError):
 
 DATABASE = "lab"
 SQL_FOLDER = Path(__file__).with_name("sql")
-SESSION: dict[str, Any] = {"options": "-c timezone=UTC", "sslmode": "disable"}
-"""Said in so many words, as libpq would else take what the user has set for other servers (PGOPTIONS, PGSSLMODE)."""
+OPTIONS = "-c timezone=UTC"
 
 UNLIMITED = "-c statement_timeout=0"
 """The limit of lab_reader is for people and for tools that write their own SQL, not for what the lab itself counts."""
@@ -30,6 +28,18 @@ CANCELED = "57014"
 """PostgreSQL's code for a statement that was ended from outside or by its time limit."""
 
 os.environ.pop("PGTZ", None)  # libpq would send this time zone after ours
+
+
+def _session(*more: str) -> dict[str, Any]:
+    """What every session begins with.
+
+    Said in so many words, as libpq would else take what the user has set for other servers (PGOPTIONS, PGSSLMODE). On
+    loopback nobody listens in; a server elsewhere is spoken to encrypted when it can.
+    """
+    return {
+        "options": " ".join((OPTIONS, *more)),
+        "sslmode": "prefer" if postgres_server.is_elsewhere() else "disable",
+    }
 
 
 def connect(role: str = "lab_reader", **options: Any) -> Any:
@@ -41,14 +51,14 @@ def connect(role: str = "lab_reader", **options: Any) -> Any:
     port = postgres_server.port()
     try:
         return psycopg2.connect(
-            host=HOST,
+            host=postgres_server.host(),
             port=port,
             dbname=DATABASE,
             user=role,
             password=postgres_server.password(role),
             connect_timeout=10,
             application_name="market-stream-lab",
-            **{**SESSION, "options": f"{SESSION['options']} {UNLIMITED}"},
+            **_session(UNLIMITED),
             **options,
         )
     except psycopg2.OperationalError as error:
@@ -57,14 +67,19 @@ def connect(role: str = "lab_reader", **options: Any) -> Any:
 
 def _explained(error: psycopg2.OperationalError, role: str) -> LabError:
     if "password authentication failed" in str(error):
-        setting = f"LAB_{role.removeprefix('lab_').upper()}_PASSWORD"
+        setting = postgres_server.password_setting(role)
+        if postgres_server.is_elsewhere():
+            return LabError(
+                f"PostgreSQL at {postgres_server.address()} refused the password of {role}.",
+                f"Correct {setting} in .env: it is the one with which the role was made there.",
+            )
         return LabError(
             f"PostgreSQL refused the password of {role}.",
             f"If .env sets {setting}, remove that line: the password was chosen when the database was made. "
             "`lab reset` starts over with the new one.",
         )
     reason = str(error).strip().splitlines()[-1]
-    return LabError(f"PostgreSQL does not accept a connection: {reason}.", "See `lab status`, then run: lab up")
+    return LabError(f"PostgreSQL does not accept a connection: {reason}.", postgres_server.repair())
 
 
 def engine(role: str = "lab_reader", *, poolclass: type[Pool] | None = None, **session: str) -> Engine:
@@ -84,12 +99,12 @@ def engine(role: str = "lab_reader", *, poolclass: type[Pool] | None = None, **s
         "postgresql+psycopg2",
         username=role,
         password=postgres_server.password(role),
-        host=HOST,
+        host=postgres_server.host(),
         port=postgres_server.port(),
         database=DATABASE,
     )
-    options = " ".join([SESSION["options"], *(f"-c {name}={value}" for name, value in session.items())])
-    return create_engine(url, poolclass=poolclass, connect_args={**SESSION, "options": options})
+    options = _session(*(f"-c {name}={value}" for name, value in session.items()))
+    return create_engine(url, poolclass=poolclass, connect_args=options)
 
 
 @contextmanager

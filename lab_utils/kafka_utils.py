@@ -11,9 +11,14 @@ from kafka.producer.transaction_manager import TransactionState
 from lab_utils.errors import LabError
 from lab_utils.servers import kafka_server
 from lab_utils.ticks import ASSETS
+from lab_utils.waiting import WaitTimeout, wait_until
 
 PARTITIONS = 4
+BROKERS_OWN_DEFAULT = -1
+"""Leaves the number of replicas to the brokers elsewhere, who know how many they are (KIP-464)."""
 TOPICS = tuple(topic for asset in ASSETS for topic in (asset.topic, asset.dead_letter_topic))
+
+DELETE_SECONDS = 30
 
 TOPIC_SETTINGS = {
     # The time at which the broker took the record. With the producer's own time (the default), a recording of
@@ -42,9 +47,7 @@ def admin() -> Iterator[Any]:
 
 def no_answer(servers: str, error: KafkaError) -> LabError:
     """What to say of a broker that did not answer."""
-    return LabError(
-        f"Kafka does not answer at {servers} ({type(error).__name__}).", "See `lab status`, then run: lab up"
-    )
+    return LabError(f"Kafka does not answer at {servers} ({type(error).__name__}).", kafka_server.repair())
 
 
 def ensure_topics() -> None:
@@ -52,8 +55,8 @@ def ensure_topics() -> None:
     with admin() as client:
         present = set(client.list_topics())
         missing = [topic for topic in TOPICS if topic not in present]
-        replicas = kafka_server.replicas()
-        configs = {**TOPIC_SETTINGS, "min.insync.replicas": str(max(1, replicas - 1))}
+        replicas = BROKERS_OWN_DEFAULT if kafka_server.is_elsewhere() else kafka_server.replicas()
+        configs = TOPIC_SETTINGS | ({"min.insync.replicas": str(replicas - 1)} if replicas > 1 else {})
         wanted = {
             topic: {"num_partitions": PARTITIONS, "replication_factor": replicas, "configs": configs}
             for topic in missing
@@ -62,6 +65,24 @@ def ensure_topics() -> None:
             with suppress(TopicAlreadyExistsError):  # another `lab up` was quicker
                 client.create_topics(wanted)
             client.wait_for_topics(missing)
+
+
+def delete_topics() -> None:
+    """Delete the topics of the contract, and no other.
+
+    Raises:
+        LabError: the broker does not run or does not answer, or keeps a topic.
+    """
+    with admin() as client:
+        present = sorted(set(TOPICS) & set(client.list_topics()))
+        if present:
+            client.delete_topics(present)
+        try:
+            wait_until(lambda: not set(client.list_topics()) & set(present), DELETE_SECONDS, "the topics to be deleted")
+        except WaitTimeout as late:
+            raise LabError(
+                f"Kafka keeps the lab's topics: {late}.", "See that delete.topic.enable is on there."
+            ) from None
 
 
 def topic_ids(topics: Iterable[str] = TOPICS) -> dict[str, str]:

@@ -34,7 +34,7 @@ class Written:
 
 
 def write() -> Written:
-    """Write both into the learner's folder `work/powerbi`, for the port that PostgreSQL has now.
+    """Write both into the learner's folder `work/powerbi`, for the address that PostgreSQL has now.
 
     A project that is there already keeps what was changed in it.
 
@@ -42,7 +42,8 @@ def write() -> Written:
         LabError: PostgreSQL does not run, or has no views for Power BI yet.
     """
     # By this name Windows reaches a server in WSL2 as well.
-    server = f"localhost:{postgres_server.port()}"
+    here = f"localhost:{postgres_server.port()}"
+    server = postgres_server.address() if postgres_server.is_elsewhere() else here
     if not db_utils.has_schema():
         raise LabError("The views for Power BI are missing.", "Make them with: lab up")
     folder = settings().work_dir / "powerbi"
@@ -107,7 +108,12 @@ def steps(written: Written) -> list[str]:
         "choose the views of the schema bi yourself.",
         "When it asks for a sign-in, choose Database on the left. User name: lab_reader. "
         f"Password: {written.password_place}.",
-        "It warns that the connection is not encrypted: choose OK. The connection does not leave this machine.",
+        "It warns that the connection is not encrypted: choose OK. "
+        + (
+            f"What it asks {written.server} and is told goes over the network as it is."
+            if postgres_server.is_elsewhere()
+            else "The connection does not leave this machine."
+        ),
         "Let ticks flow with: lab start. Should the page not change by itself: click beside the visuals, then "
         "Format > Page refresh > On, every 5 seconds.",
     ]

@@ -1,12 +1,16 @@
-"""A stack of its own for benchmarks and torture, so that the lab's topics and tables stay as they are."""
+"""A stack of its own for benchmarks and torture, so that the lab's topics and tables stay as they are.
+
+It never uses servers elsewhere: what is done to this one is no way to treat somebody else's.
+"""
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab_utils import db_utils, kafka_utils, stack
+from lab_utils.servers.elsewhere import NONE_ELSEWHERE
 from lab_utils.settings import settings
 
 KEPT = "results"
@@ -19,11 +23,11 @@ def own_stack(name: str) -> Iterator[Path]:
 
     At the end the servers are stopped and their data is deleted: ten million rows are two gigabytes.
     """
-    before = os.environ.get("LAB_STATE_DIR")
+    before = {name: os.environ.get(name) for name in ("LAB_STATE_DIR", *NONE_ELSEWHERE)}
     folder = settings().state_dir / name
     results = folder / KEPT
     results.mkdir(parents=True, exist_ok=True)
-    _use(folder)
+    _use({"LAB_STATE_DIR": str(folder), **NONE_ELSEWHERE})
     try:
         _remove_old(folder)
         stack.up()
@@ -35,11 +39,12 @@ def own_stack(name: str) -> Iterator[Path]:
         _use(before)
 
 
-def _use(state_dir: Path | str | None) -> None:
-    if state_dir is None:
-        del os.environ["LAB_STATE_DIR"]
-    else:
-        os.environ["LAB_STATE_DIR"] = str(state_dir)
+def _use(environment: Mapping[str, str | None]) -> None:
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _remove_old(folder: Path) -> None:

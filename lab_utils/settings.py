@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lab_utils.errors import LabError
@@ -17,6 +17,9 @@ LAST_PORT = 65_400
 
 
 SYMBOLS = r"^[A-Za-z0-9.:_-]{1,20}(,[A-Za-z0-9.:_-]{1,20}){0,49}$"
+
+ADDRESSES = r"^[A-Za-z0-9._-]+:[0-9]{1,5}(,[A-Za-z0-9._-]+:[0-9]{1,5})*$"
+SPARK_MASTER = r"^(local\[([0-9]+|\*)\]|spark://\S+:[0-9]{1,5}|k8s://\S+|yarn)$"
 
 
 class Settings(BaseSettings):
@@ -32,7 +35,9 @@ class Settings(BaseSettings):
     work_dir: Path = Field(ROOT / "work", description="Students' own copies of the exercises.")
 
     kafka_port: int = Field(9092, ge=1024, le=LAST_PORT, description="First port tried for Kafka.")
-    postgres_port: int = Field(5432, ge=1024, le=LAST_PORT, description="First port tried for PostgreSQL.")
+    postgres_port: int = Field(
+        5432, ge=1024, le=LAST_PORT, description="First port tried for PostgreSQL; the port of the one elsewhere."
+    )
     zookeeper_port: int = Field(2181, ge=1024, le=LAST_PORT, description="First port tried for ZooKeeper.")
     spark_port: int = Field(7077, ge=1024, le=LAST_PORT, description="First port tried for the Spark master.")
     jupyter_port: int = Field(8888, ge=1024, le=LAST_PORT, description="First port tried for JupyterLab.")
@@ -44,6 +49,19 @@ class Settings(BaseSettings):
     kafka_heap_mb: int = Field(384, ge=192, description="Java heap of the broker.")
     spark_memory_mb: int = Field(768, ge=512, description="Java heap of the Spark driver.")
     spark_cores: int = Field(2, ge=1, description="Task slots of local Spark; also the shuffle partitions.")
+
+    kafka_bootstrap: str | None = Field(
+        None, pattern=ADDRESSES, description="Brokers elsewhere, as host:port, separated by commas; else the lab's own."
+    )
+    postgres_host: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9.:_-]+$", description="Host of a PostgreSQL elsewhere; else the lab's own."
+    )
+    postgres_password: SecretStr | None = Field(
+        None, description="Password of the superuser of a PostgreSQL elsewhere; needed to make the roles there."
+    )
+    spark_master: str | None = Field(
+        None, pattern=SPARK_MASTER, description="spark://…, k8s://…, yarn or local[N]; else local with spark_cores."
+    )
 
     owner_password: SecretStr | None = Field(None, description="Password of lab_owner, else generated.")
     writer_password: SecretStr | None = Field(None, description="Password of lab_writer, else generated.")
@@ -68,6 +86,12 @@ class Settings(BaseSettings):
         600, ge=60, description="How long a producer keeps a record that Kafka has not acknowledged."
     )
     producer_buffer_mb: int = Field(32, ge=1, description="How much a producer holds before it stops reading its feed.")
+
+    @field_validator("kafka_bootstrap", "postgres_host", "spark_master", mode="before")
+    @classmethod
+    def _nothing_is_not_set(cls, value: object) -> object:
+        """Empty is as not there: that is how the environment takes back what `.env` sets."""
+        return value or None
 
     @property
     def logs_dir(self) -> Path:

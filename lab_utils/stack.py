@@ -1,4 +1,7 @@
-"""The servers of the lab's profile with topics and tables: up, down, status, reset."""
+"""The servers of the lab's profile with topics and tables: up, down, status, reset.
+
+Those elsewhere are used, and never stopped.
+"""
 
 import dataclasses
 import os
@@ -34,7 +37,13 @@ class ServerStatus:
     address: str | None
     pid: int | None
     memory_mb: int | None
-    log: Path
+    log: Path | None
+    """None when it is elsewhere."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is none of this checkout's processes."""
+        return self.log is None
 
 
 @contextmanager
@@ -47,16 +56,19 @@ def _lock() -> Iterator[None]:
         yield
 
 
+STORES: dict[str, ModuleType] = {"kafka": kafka_server, "postgres": postgres_server}
+"""What every lab has, and what may be elsewhere."""
+
+
 def _servers() -> dict[str, ModuleType]:
     """The servers of the lab's profile, what others need first."""
-    found = {"kafka": kafka_server, "postgres": postgres_server}
     if profiles.active() is Profile.zookeeper:
-        return {"zookeeper": zookeeper_server, **found}
-    return {**found, "spark": spark_server} if profiles.active() is Profile.cluster else found
+        return {"zookeeper": zookeeper_server, **STORES}
+    return {**STORES, "spark": spark_server} if profiles.active() is Profile.cluster else STORES
 
 
 def up(profile: Profile | None = None) -> dict[str, str]:
-    """Start what does not run, side by side, and see that topics, tables and roles are there.
+    """Start what does not run, side by side, and see that topics, tables and roles are there, here or elsewhere.
 
     Args:
         profile: what servers the lab shall have, when it has none yet; else those that it has.
@@ -65,7 +77,7 @@ def up(profile: Profile | None = None) -> dict[str, str]:
         Server name → its address, or several with commas.
 
     Raises:
-        LabError: a server does not start; the text holds its reason.
+        LabError: a server does not start, or one elsewhere does not answer; the text holds the reason.
     """
     with _lock():
         processes.check_state_dir()
@@ -73,11 +85,9 @@ def up(profile: Profile | None = None) -> dict[str, str]:
             profiles.choose(profile)
         jars.fetch_jars()
         servers = _servers()
-        addresses = {}
-        if "zookeeper" in servers:
-            addresses["zookeeper"] = servers.pop("zookeeper").start()
+        addresses = {"zookeeper": zookeeper_server.start()} if "zookeeper" in servers else {}
         with ThreadPoolExecutor() as pool:
-            started = {name: pool.submit(server.start) for name, server in servers.items()}
+            started = {name: pool.submit(server.ensure) for name, server in servers.items() if name not in addresses}
         addresses |= {name: future.result() for name, future in started.items()}
         kafka_utils.ensure_topics()
         db_utils.install_schema()
@@ -92,11 +102,10 @@ def down() -> list[str]:
 
 def _stop_servers() -> list[str]:
     servers = _servers()
-    zookeeper = servers.pop("zookeeper", None)
     with ThreadPoolExecutor() as pool:
-        stopped = {name: pool.submit(server.stop) for name, server in servers.items()}
+        stopped = {name: pool.submit(server.stop) for name, server in servers.items() if name != "zookeeper"}
     names = [name for name, future in stopped.items() if future.result()]
-    if zookeeper is not None and zookeeper.stop():  # after the broker, which takes its leave of it
+    if "zookeeper" in servers and zookeeper_server.stop():  # after the broker, which takes its leave of it
         names.append("zookeeper")
     for leftover in leftovers():
         processes.stop_process(leftover, seconds=0)
@@ -155,7 +164,12 @@ def leftovers() -> list[psutil.Process]:
 
 def status() -> list[ServerStatus]:
     """How each server is."""
-    return [_status(part) for part in parts()]
+    away = {name: server for name, server in STORES.items() if server.is_elsewhere()}
+    here = [_status(part) for part in parts() if part.name not in away]
+    return [
+        *(ServerStatus(name, _answers(server), server.address(), None, None, None) for name, server in away.items()),
+        *here,
+    ]
 
 
 def _status(part: Part) -> ServerStatus:
@@ -165,12 +179,42 @@ def _status(part: Part) -> ServerStatus:
     return ServerStatus(part.name, running is not None, address, running.pid if running else None, memory, part.log)
 
 
+def _answers(server: ModuleType) -> bool:
+    try:
+        server.check_elsewhere()
+    except LabError:
+        return False
+    return True
+
+
+def elsewhere() -> dict[str, str]:
+    """The servers that are none of this checkout's: name → address."""
+    return {name: server.address() for name, server in STORES.items() if server.is_elsewhere()}
+
+
 def remove_data() -> None:
-    """Delete topics, tables and checkpoints together, so that they never disagree. Downloads stay."""
+    """Delete topics, tables and checkpoints together, so that they never disagree. Downloads stay.
+
+    Of servers elsewhere only the lab's own topics are deleted, and the rows of its tables.
+
+    Raises:
+        LabError: a server elsewhere does not answer; then nothing is deleted.
+    """
     from lab_utils.streaming.pipeline import remove_checkpoints
 
     with _lock():
+        if kafka_server.is_elsewhere():
+            kafka_server.check_elsewhere()
+        has_tables = postgres_server.is_elsewhere() and db_utils.has_schema()
         _stop_servers()
-        for server in _servers().values():
-            server.remove_data()
+        if kafka_server.is_elsewhere():
+            kafka_utils.delete_topics()
+        else:
+            kafka_server.remove_data()
+        if has_tables:
+            db_utils.empty_tables()
+        elif not postgres_server.is_elsewhere():
+            postgres_server.remove_data()
+        zookeeper_server.remove_data()
+        spark_server.remove_data()
         remove_checkpoints()

@@ -477,7 +477,7 @@ def run_for(job: Job, seconds: float, console: Console) -> tuple[Summary, bool]:
     _check_feed(job)
     fetch_jars()
     with stop_on_signals() as stop, _only_one():
-        before = {server.name for server in stack.status() if server.running}
+        before = {server.name for server in stack.status() if server.running and not server.is_elsewhere}
         run = Run(job)
         try:
             console.print("Starting Kafka, PostgreSQL and Spark …")
@@ -539,7 +539,7 @@ def _picture(run: Run, jupyter_address: str, dashboard_address: str) -> Group:
     servers.add_row("JupyterLab", jupyter_address)
     servers.add_row("dashboard", dashboard_address)
     servers.add_row("Kafka", kafka_server.bootstrap_servers())
-    servers.add_row("PostgreSQL", f"{processes.HOST}:{postgres_server.port()}, database {db_utils.DATABASE}")
+    servers.add_row("PostgreSQL", f"{postgres_server.address()}, database {db_utils.DATABASE}")
     servers.add_row("stored", f"{counts['stored']:,} ticks, {counts['dead_letters']:,} dead letters")
     servers.add_row("memory", f"{run.memory_mb.get('total', 0):,} MB at most so far")
     prices = Table("symbol", "price", "event time (UTC)")

@@ -462,7 +462,7 @@ with db_utils.cursor("lab_owner") as cursor:  # what is done in the block is com
         GRANT SELECT, INSERT ON unit06b_ticks TO lab_writer
     """)
 
-URL = f"jdbc:postgresql://127.0.0.1:{postgres_server.port()}/lab"
+URL = f"jdbc:postgresql://{postgres_server.address()}/lab"
 LOGIN = {"user": "lab_writer", "password": postgres_server.password("lab_writer"), "driver": "org.postgresql.Driver"}
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import psutil
 
 from lab_utils.dashboard.database_side import Database, DatabaseSide
-from lab_utils.dashboard.health import Hop, Lag, Pipeline
+from lab_utils.dashboard.health import SILENT_SECONDS, Hop, Lag, Pipeline
 from lab_utils.dashboard.kafka_side import KafkaSide, Topics
 from lab_utils.errors import LabError
 from lab_utils.producers.notes import Note, running_producers
-from lab_utils.servers import processes
+from lab_utils.servers import postgres_server, processes
 from lab_utils.servers.processes import STREAM
 
 RATE_SECONDS = 10.0
@@ -68,6 +68,8 @@ class Monitor:
         ended = [row.ended.timestamp() for row in database.progress.values()] if database else []
         stream = processes.recorded_process(STREAM, STREAM)
         heard = max([*ended, 0 if stream is None else _started_at(stream)], default=0)
+        # Where the database is elsewhere the queries may run on another machine, too: there only what they say tells.
+        is_heard = postgres_server.is_elsewhere() and now - heard < SILENT_SECONDS
         state = database.progress.get("candles") if database else None
         ages = _ages(notes, topics, database)
         return Pipeline(
@@ -85,7 +87,7 @@ class Monitor:
             lags=tuple(lags),
             producers=tuple(sorted({note.asset for note in notes})),
             held_by_producers=sum(note.held for note in notes),
-            is_streaming=stream is not None,
+            is_streaming=stream is not None or is_heard,
             is_starting=stream is not None and heard > max(ended, default=0) and now - heard < START_SECONDS,
             spark_age=now - heard if heard else None,
             in_per_second=rates.get("Kafka"),

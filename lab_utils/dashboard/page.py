@@ -140,7 +140,7 @@ class _Silent(WSGIRequestHandler):
         """One line a second is no news."""
 
 
-def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None]) -> None:
+def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None], host: str = processes.HOST) -> None:
     """Serve the page until `stop` is set.
 
     Args:
@@ -148,6 +148,7 @@ def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None]) -
         port: the first one tried; the setting's, where it is None.
         prefix: see `make_page`.
         say: told the address.
+        host: the address at which it listens. Only inside a container is it another one than loopback.
 
     Raises:
         LabError: a dashboard of this checkout runs already.
@@ -159,7 +160,7 @@ def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None]) -
         page = make_page(source, monitor, prefix)
         wanted = port or settings().dashboard_port
         chosen = processes.choose_port(NAME, wanted)
-        server = make_server(processes.HOST, chosen, page.server, threaded=True, request_handler=_Silent)
+        server = make_server(host, chosen, page.server, threaded=True, request_handler=_Silent)
         processes.write_record(NAME, processes.Record(os.getpid(), chosen, wanted))
         say(f"http://{processes.HOST}:{chosen}/")
         server.timeout = 0.5

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import psutil
 
@@ -45,6 +46,7 @@ def findings() -> list[Finding]:
         _permissions(),
         _disk(),
         *_ports(),
+        *_all_elsewhere(),
         _profile(),
     ]
 
@@ -144,8 +146,9 @@ def _ports() -> Iterator[Finding]:
         "postgres": settings().postgres_port,
         spark_server.MASTER.name: settings().spark_port,
     }
+    away = stack.elsewhere()
     for part in stack.parts():
-        if part.name in wanted:
+        if part.name in wanted and part.name not in away:
             yield _port(part, wanted[part.name])
 
 
@@ -169,6 +172,33 @@ def _port(part: stack.Part, wanted: int) -> Finding:
     return Finding(
         f"port of {name}", True, f"{wanted} is held by {_holder(wanted)}; the lab will take the next free one"
     )
+
+
+def _all_elsewhere() -> Iterator[Finding]:
+    yield from (_elsewhere(name, server) for name, server in stack.STORES.items() if server.is_elsewhere())
+    yield from _spark_elsewhere()
+
+
+def _elsewhere(name: str, server: ModuleType) -> Finding:
+    try:
+        brokers = server.check_elsewhere()
+    except LabError as error:
+        return Finding(f"{name} elsewhere", False, error.what, error.repair)
+    sends_on = f", sends its clients to {', '.join(brokers)}" if brokers else ""
+    return Finding(f"{name} elsewhere", True, f"answers at {server.address()}{sends_on}")
+
+
+def _spark_elsewhere() -> Iterator[Finding]:
+    if settings().spark_master is None:
+        return
+    from lab_utils.streaming import session
+
+    try:
+        session.check_elsewhere()
+    except LabError as error:
+        yield Finding("Spark elsewhere", False, error.what, error.repair)
+    else:
+        yield Finding("Spark elsewhere", True, session.master())
 
 
 def _holder(port: int) -> str:

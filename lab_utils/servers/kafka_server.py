@@ -1,4 +1,7 @@
-"""The lab's Kafka: one broker that is its own controller (KRaft), three of them, or one that needs ZooKeeper."""
+"""The lab's Kafka: one broker that is its own controller (KRaft), three of them, or one that needs ZooKeeper.
+
+With `LAB_KAFKA_BOOTSTRAP` the brokers are elsewhere. Then this module starts and stops none; it says where they are.
+"""
 
 import base64
 import dataclasses
@@ -8,11 +11,12 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from lab_utils.errors import LabError
-from lab_utils.servers import processes, zookeeper_server
+from lab_utils.servers import elsewhere, processes, zookeeper_server
 from lab_utils.servers.class_archives import java_options
 from lab_utils.servers.jars import class_path
 from lab_utils.servers.java import Java, find_java
@@ -106,8 +110,18 @@ def log_file() -> Path:
     return brokers()[0].log_file
 
 
+def is_elsewhere() -> bool:
+    """Whether `LAB_KAFKA_BOOTSTRAP` names the brokers, so that the lab has none of its own."""
+    return settings().kafka_bootstrap is not None
+
+
+def repair() -> str:
+    """What to do when Kafka does not answer."""
+    return elsewhere.repair("LAB_KAFKA_BOOTSTRAP") if is_elsewhere() else "See `lab status`, then run: lab up"
+
+
 def port() -> int:
-    """The port of the running broker, on loopback, which stays this lab's own while this process lives.
+    """The port of this checkout's running broker, on loopback, which stays this lab's own while this process lives.
 
     Raises:
         LabError: it does not run. A recorded port alone is not enough: another clone may have taken it since.
@@ -116,13 +130,21 @@ def port() -> int:
 
 
 def bootstrap_servers() -> str:
-    """`host:port` of the brokers, with commas. Those of a cluster that are away are named as well: they come back.
+    """`host:port` of the running broker, or of several, separated by commas.
+
+    Those of the lab's own cluster that are away are named as well: they come back.
 
     Raises:
-        LabError: none runs.
+        LabError: the lab's own does not run. Whether those elsewhere answer is not asked here.
     """
+    if is_elsewhere():
+        return str(settings().kafka_bootstrap)
     _running_ports()
     return _addresses(brokers())
+
+
+address = bootstrap_servers
+"""The name under which every server says where it is."""
 
 
 def _running_ports() -> list[int]:
@@ -197,8 +219,44 @@ def _common_properties(port: int, data: Path, copies: int) -> list[str]:
     ]
 
 
+def ensure() -> str:
+    """See that there is a Kafka that accepts clients, ours or the one elsewhere; its address.
+
+    Raises:
+        LabError: ours does not come up, or the one elsewhere does not answer.
+    """
+    if is_elsewhere():
+        check_elsewhere()
+        return bootstrap_servers()
+    return start()
+
+
+def check_elsewhere() -> list[str]:
+    """Where the brokers elsewhere send their clients, as `host:port`; all of them can be reached from here.
+
+    Kafka answers the first question at any address, and then sends its clients on to `advertised.listeners`. Where that
+    names an address of another network, everything works but the sending and the reading.
+
+    Raises:
+        LabError: none answers, or one of them sends its clients to where it cannot be reached.
+    """
+    servers = bootstrap_servers()
+    cluster = _describe(servers)
+    if cluster is None or not cluster["brokers"]:
+        raise LabError(f"Kafka does not answer at {servers}.", repair())
+    brokers = [(str(broker["host"]), int(broker["port"])) for broker in cluster["brokers"]]
+    for host, broker_port in brokers:
+        if not elsewhere.is_open(host, broker_port):
+            raise LabError(
+                f"Kafka answers at {servers} and sends its clients on to {host}:{broker_port}, where nobody answers.",
+                "Correct advertised.listeners of that broker, or use the listener in LAB_KAFKA_BOOTSTRAP that is meant "
+                "for this machine.",
+            )
+    return [f"{host}:{broker_port}" for host, broker_port in brokers]
+
+
 def start() -> str:
-    """Start the brokers that do not run; the addresses at which all accept clients.
+    """Start the brokers of this checkout that do not run; the addresses at which all accept clients.
 
     Raises:
         LabError: one does not come up; the text holds its own reason.
@@ -398,22 +456,26 @@ def answering() -> int:
 
     While ours is starting, that of another clone may have taken the port.
     """
+    wanted = brokers()
+    cluster = _describe(_addresses(wanted))
+    ours = cluster is not None and cluster["cluster_id"] in {broker.cluster_id() for broker in wanted}
+    return len(cluster["brokers"]) if cluster is not None and ours else 0
+
+
+def _describe(servers: str) -> dict[str, Any] | None:
+    """What the brokers at `servers` say of their cluster; None when they do not answer."""
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
-    wanted = brokers()
     try:
-        client = KafkaAdminClient(
-            bootstrap_servers=_addresses(wanted), bootstrap_timeout_ms=2000, request_timeout_ms=5000
-        )
+        client = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=2000, request_timeout_ms=5000)
     except (KafkaError, OSError):
-        return 0
+        return None
     try:
-        cluster = client.describe_cluster()
-        ours = cluster["cluster_id"] in {broker.cluster_id() for broker in wanted}
-        return len(cluster["brokers"]) if ours else 0
+        cluster: dict[str, Any] = client.describe_cluster()
+        return cluster
     except (KafkaError, OSError):
-        return 0
+        return None
     finally:
         client.close()
 

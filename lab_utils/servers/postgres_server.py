@@ -2,6 +2,9 @@
 
 Loopback TCP only, password login (SCRAM) for everybody. Passwords are made at the first start and kept in
 `secrets.json`, which only the owner of the checkout can read.
+
+With `LAB_POSTGRES_HOST` the server is elsewhere. Then this module starts and stops none; it says where it is, takes all
+passwords from `.env`, and makes the roles and the database there.
 """
 
 import contextlib
@@ -22,7 +25,7 @@ import psutil
 import psycopg2
 
 from lab_utils.errors import LabError
-from lab_utils.servers import processes
+from lab_utils.servers import elsewhere, processes
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
 
@@ -73,6 +76,30 @@ def log_file() -> Path:
     return settings().logs_dir / "postgres.log"
 
 
+def is_elsewhere() -> bool:
+    """Whether `LAB_POSTGRES_HOST` names the server, so that the lab has none of its own."""
+    return settings().postgres_host is not None
+
+
+def repair() -> str:
+    """What to do when PostgreSQL does not answer."""
+    return elsewhere.repair("LAB_POSTGRES_HOST") if is_elsewhere() else "See `lab status`, then run: lab up"
+
+
+def host() -> str:
+    """The server's host: loopback, unless it is elsewhere."""
+    return settings().postgres_host or processes.HOST
+
+
+def address() -> str:
+    """`host:port` of the server.
+
+    Raises:
+        LabError: the lab's own does not run. Whether one elsewhere answers is not asked here.
+    """
+    return f"{host()}:{port()}"
+
+
 def process() -> psutil.Process | None:
     """The running postmaster of this checkout."""
     arguments = ("-D", str(_data()), f"listen_addresses={processes.HOST}")
@@ -80,11 +107,15 @@ def process() -> psutil.Process | None:
 
 
 def port() -> int:
-    """The port of the running server, on loopback, which stays this lab's own while this process lives.
+    """The port of the server at `host`.
+
+    Of the lab's own it is the one of the running server, which stays this lab's own while this process lives.
 
     Raises:
-        LabError: it does not run.
+        LabError: the lab's own does not run.
     """
+    if is_elsewhere():
+        return settings().postgres_port
     running = process()
     running_port = _port_of(running) if running else None
     if running_port is None:
@@ -105,11 +136,17 @@ def password(role: str) -> str:
     """The password of a role: the one that `.env` sets, else the generated one.
 
     Raises:
-        LabError: the passwords are gone or not readable by this user.
+        LabError: the passwords are gone or not readable by this user, or `.env` has none for a server elsewhere.
     """
     chosen = _chosen_password(role)
     if chosen is not None:
         return chosen
+    if is_elsewhere():
+        # Whoever else uses that server needs the same one: there is nothing to generate.
+        raise LabError(
+            f"PostgreSQL is elsewhere ({host()}), and there is no password for {role}.",
+            f"Write {password_setting(role)}=… into .env.",
+        )
     try:
         return str(json.loads(_secrets_file().read_text())[role])
     except PermissionError:
@@ -126,17 +163,66 @@ def password(role: str) -> str:
 def password_place(role: str) -> str:
     """Where the password of a role stands, in words for the user."""
     if _chosen_password(role) is not None:
-        return f"what LAB_{role.removeprefix('lab_').upper()}_PASSWORD in .env says"
+        return f"what {password_setting(role)} in .env says"
     return f"the text behind {role} in {_secrets_file()}"
 
 
+def password_setting(role: str) -> str:
+    """The setting of a role's password."""
+    return f"LAB_{role.removeprefix('lab_').upper()}_PASSWORD"
+
+
 def _chosen_password(role: str) -> str | None:
-    chosen = getattr(settings(), f"{role.removeprefix('lab_')}_password", None)
+    if role == SUPERUSER and not is_elsewhere():
+        return None
+    chosen = getattr(settings(), password_setting(role).removeprefix("LAB_").lower())
     return chosen.get_secret_value() if chosen else None
 
 
+def ensure() -> str:
+    """See that there is a server with roles and database, ours or the one elsewhere; its address.
+
+    Raises:
+        LabError: ours does not come up, or the one elsewhere does not answer or is not fit.
+    """
+    if not is_elsewhere():
+        return start()
+    check_elsewhere()
+    if _chosen_password(SUPERUSER) is not None:
+        _make_roles(port())
+    return address()
+
+
+def check_elsewhere() -> None:
+    """See that the server elsewhere answers, takes a password that `.env` has, and notes when a row became visible.
+
+    It is asked as the mightiest role whose password is known here: not every machine knows all of them.
+
+    Raises:
+        LabError: it does not; the text holds the server's own reason. Or no password is known.
+    """
+    role = next((role for role in (SUPERUSER, *ROLES) if _chosen_password(role) is not None), "lab_owner")
+    try:
+        connection = _connect(role, "postgres" if role == SUPERUSER else "lab")
+    except psycopg2.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1].rstrip(".")
+        if "authentication failed" in reason:
+            raise LabError(
+                f"PostgreSQL at {address()} refused the password of {role}.",
+                f"Correct {password_setting(role)} in .env.",
+            ) from None
+        raise LabError(f"PostgreSQL does not answer at {address()}: {reason}.", repair()) from None
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute("SHOW track_commit_timestamp")
+        if cursor.fetchone()[0] != "on":
+            raise LabError(
+                f"PostgreSQL at {address()} does not note when a row became visible, which the lab asks for.",
+                "As its superuser run ALTER SYSTEM SET track_commit_timestamp = on, then restart it.",
+            )
+
+
 def start() -> str:
-    """Start the server unless it runs, and see that the roles and the database are there; `host:port`.
+    """Start this checkout's server unless it runs, and see that the roles and the database are there; `host:port`.
 
     Raises:
         LabError: it does not come up; the text holds the server's own reason.
@@ -337,14 +423,7 @@ def _failure_reason(seen_before: int) -> str:
 @contextlib.contextmanager
 def superuser(server_port: int, database: str = "postgres") -> Iterator[Any]:
     """A connection as superuser in autocommit, for what only that role can do."""
-    connection = psycopg2.connect(
-        host=processes.HOST,
-        port=server_port,
-        user=SUPERUSER,
-        password=password(SUPERUSER),
-        dbname=database,
-        connect_timeout=10,
-    )
+    connection = _connect(SUPERUSER, database, server_port)
     connection.autocommit = True
     try:
         yield connection
@@ -352,19 +431,34 @@ def superuser(server_port: int, database: str = "postgres") -> Iterator[Any]:
         connection.close()
 
 
+def _connect(role: str, database: str, server_port: int | None = None) -> Any:
+    return psycopg2.connect(
+        host=host(),
+        port=server_port or port(),
+        user=role,
+        password=password(role),
+        dbname=database,
+        connect_timeout=10,
+    )
+
+
 def _make_roles(server_port: int) -> None:
     """Create the roles and the database `lab` where they are missing, and set the limits of lab_reader."""
     from psycopg2 import sql
+    from psycopg2.extensions import encrypt_password
 
     with superuser(server_port) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT rolname FROM pg_roles")
         present = {name for (name,) in cursor.fetchall()}
-        # Passwords must not appear in the server's log, not even when a statement fails.
-        cursor.execute("SET log_min_error_statement = panic")
+        # Passwords must not appear in the server's log, not even when a statement fails: it gets what it would make of
+        # them. Who administers a managed server may not choose what is logged.
+        with contextlib.suppress(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("SET log_min_error_statement = panic")
         for role in ROLES:
             if role not in present:
+                verifier = encrypt_password(password(role), role, connection, "scram-sha-256")
                 statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
-                cursor.execute(statement.format(sql.Identifier(role), sql.Literal(password(role))))
+                cursor.execute(statement.format(sql.Identifier(role), sql.Literal(verifier)))
         for limit in READER_LIMITS:
             cursor.execute(f"ALTER ROLE lab_reader {limit}")
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = 'lab'")

@@ -32,6 +32,8 @@ spark.worker.cleanup.enabled true
 # It takes programs from anybody who reaches it, without a password.
 spark.master.rest.enabled false
 """
+DEEP_STACK = "-Xss32m"
+"""For JVMs that run the lab's queries: the ticks' regular expression goes a step deeper with each character of a long text."""
 MODULES = ("--add-modules=jdk.incubator.vector", "--add-opens=java.base/java.nio=ALL-UNNAMED")
 """What Spark's own launcher gives its JVMs (`JavaModuleOptions`), as far as these two need it."""
 
@@ -99,7 +101,7 @@ def session_settings() -> dict[str, Any]:
     Raises:
         LabError: the lab has a cluster, and its master does not run.
     """
-    if active() is not Profile.cluster:
+    if active() is not Profile.cluster or settings().spark_master is not None:
         return {}
     from lab_utils.servers.jars import class_path
 
@@ -109,11 +111,11 @@ def session_settings() -> dict[str, Any]:
         "spark.executor.cores": "1",
         "spark.executor.memory": f"{EXECUTOR_MEMORY_MB}m",
         "spark.executor.extraClassPath": class_path("spark"),
-        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Duser.timezone=UTC",
+        "spark.executor.extraJavaOptions": f"{DEEP_STACK} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Duser.timezone=UTC",
     }
 
 
-def start() -> str:
+def ensure() -> str:
     """Start what does not run, and wait until all workers have reported; where the master takes applications.
 
     Raises:

@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 
 from lab_utils.errors import LabError
+from lab_utils.servers.elsewhere import NONE_ELSEWHERE
 from lab_utils.settings import ROOT, settings
 from lab_utils.teaching.cards import LOOKS
 from lab_utils.teaching.outcomes import Outcome
@@ -110,6 +111,7 @@ def grade_one(path: Path, student: str, unit: Unit, seconds: float, cell_seconds
             "LAB_COURSE_DIR": str(settings().course_dir),
             "LAB_WORK_DIR": str(desk),
             "LAB_GRADE_CELL_SECONDS": str(cell_seconds),
+            **NONE_ELSEWHERE,
             "PYTHONPATH": str(ROOT),
         }
         needs_servers = any(exercise.needs for exercise in unit.exercises.values())

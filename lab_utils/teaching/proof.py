@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab_utils.errors import LabError
+from lab_utils.servers.elsewhere import NONE_ELSEWHERE
 from lab_utils.settings import ROOT, settings
 from lab_utils.teaching import builder, records
 from lab_utils.teaching.cards import MIME
@@ -476,6 +477,7 @@ def own_stack() -> Iterator[Path]:
             LAB_COURSE_DIR=str(course),
             LAB_KAFKA_PORT=str(port),
             LAB_POSTGRES_PORT=str(port + 5),
+            **NONE_ELSEWHERE,
         ),
     ):
         try:

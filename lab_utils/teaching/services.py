@@ -8,6 +8,10 @@ from lab_utils.waiting import WaitTimeout, wait_until
 ANSWER_SECONDS = 15.0
 
 
+ELSEWHERE = 0
+"""In place of the process id of a server elsewhere: that it was started again there, nobody here can know."""
+
+
 def server_ids(needs: tuple[str, ...]) -> dict[str, int]:
     """The process id of each server: another one later means that the server was started again meanwhile.
 
@@ -21,6 +25,9 @@ def server_ids(needs: tuple[str, ...]) -> dict[str, int]:
 def _kafka() -> int:
     from lab_utils.servers import kafka_server
 
+    if kafka_server.is_elsewhere():
+        kafka_server.check_elsewhere()
+        return ELSEWHERE
     kafka_server.port()  # says so when it does not run
     process = kafka_server.process()
     if process is not None:
@@ -40,6 +47,9 @@ def _postgres() -> int:
     from lab_utils import db_utils
     from lab_utils.servers import postgres_server
 
+    if postgres_server.is_elsewhere():
+        db_utils.connect().close()
+        return ELSEWHERE
     process = postgres_server.process()
     if process is None:
         raise LabError("PostgreSQL is not running.", "Start it with: lab up")
