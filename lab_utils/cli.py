@@ -38,6 +38,8 @@ dead_letters_app = typer.Typer(
     no_args_is_help=True, help="What the producers could not turn into ticks, and its repair."
 )
 app.add_typer(dead_letters_app, name="dead-letters")
+docker_app = typer.Typer(no_args_is_help=True, help="The whole pipeline in containers (docker/README.md).")
+app.add_typer(docker_app, name="docker")
 bench = typer.Typer(no_args_is_help=True, help="Measure the lab, on servers and data of its own.")
 app.add_typer(bench, name="bench")
 out = Console(highlight=False, soft_wrap=True)
@@ -182,6 +184,8 @@ def down() -> None:
 
     stopped = [*stop_leftovers(), *stack.down()]
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+    for name, address in stack.elsewhere().items():
+        out.print(f"{name} is elsewhere, at {address}: it goes on as it was.")
 
 
 @app.command()
@@ -191,18 +195,24 @@ def status(as_json: Json = False) -> None:
 
     servers = stack.status()
     if as_json:
-        rows = [{**vars(server), "log": str(server.log)} for server in servers]
+        rows = [{**vars(server), "log": server.log and str(server.log)} for server in servers]
         print(json.dumps({"servers": rows}, indent=2))
     else:
         table = Table("server", "state", "address", "process", "memory", Column("log", overflow="fold"))
         for server in servers:
-            state = "[green]running[/]" if server.running else "[red]stopped[/]"
+            words = ("answers", "does not answer") if server.is_elsewhere else ("running", "stopped")
+            state = f"[green]{words[0]}[/]" if server.running else f"[red]{words[1]}[/]"
             memory = f"{server.memory_mb} MB" if server.memory_mb else ""
-            table.add_row(server.name, state, server.address, str(server.pid or ""), memory, str(server.log))
+            process = "elsewhere" if server.is_elsewhere else str(server.pid or "")
+            table.add_row(server.name, state, server.address, process, memory, str(server.log or ""))
         out.print(table)
-    if not all(server.running for server in servers):
+    away = [server for server in servers if not server.running]
+    if away:
         if not as_json:
-            out.print("Start what is stopped with: lab up")
+            if any(not server.is_elsewhere for server in away):
+                out.print("Start what is stopped with: lab up")
+            if any(server.is_elsewhere for server in away):
+                out.print("Why one elsewhere does not answer, and what to do: lab doctor")
         raise typer.Exit(1)
 
 
@@ -250,6 +260,8 @@ def reset(
     from lab_utils.start import stop_leftovers
 
     what = f"what unit {unit} made" if unit else "all topics, tables and checkpoints"
+    if not unit and (elsewhere := stack.elsewhere()):
+        what += f" of the lab, also at {' and '.join(elsewhere.values())}"
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete {what}?")):
         command = f"lab reset {unit}" if unit else "lab reset"
         raise LabError("Nothing was deleted.", f"To go ahead without the question: {command} --yes")
@@ -519,6 +531,9 @@ def exchange(
 def dashboard(
     port: Annotated[int | None, typer.Option(min=1024, max=65_400, help="First port tried.")] = None,
     prefix: Annotated[str, typer.Option(help="Path at which a proxy serves the page, as in /proxy/8050/.")] = "/",
+    host: Annotated[
+        str, typer.Option(help="Where it listens. 0.0.0.0 inside a container, whose port is published on loopback.")
+    ] = "127.0.0.1",
     for_start: Annotated[bool, typer.Option("--for-start", help="A part of lab start.", hidden=True)] = False,
 ) -> None:
     """The market and the pipeline as pages for the browser, once a second up to date. Ctrl-C ends it."""
@@ -529,7 +544,7 @@ def dashboard(
     if not (prefix.startswith("/") and prefix.endswith("/")):
         raise LabError(f"The prefix {prefix!r} is no path.", "It begins and ends with a slash: --prefix /proxy/8050/")
     with stop_on_signals() as stop:
-        page.run(stop, port, prefix, lambda address: err.print(f"The dashboard: {address}"))
+        page.run(stop, port, prefix, lambda address: err.print(f"The dashboard: {address}"), host)
     if stop.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -549,6 +564,42 @@ def powerbi(as_json: Json = False) -> None:
     for number, step in enumerate(files.steps(written), 1):
         out.print(f"{number}. {_plain(step)}")
     out.print("More: docs/powerbi.md")
+
+
+WithZookeeper = Annotated[bool, typer.Option("--zookeeper", help="With Kafka 3.9 and ZooKeeper, the original shape.")]
+
+
+@docker_app.command("up")
+def docker_up(zookeeper: WithZookeeper = False) -> None:
+    """Build the lab's image, start all containers, and wait until each is healthy."""
+    from lab_utils import containers
+
+    containers.up(zookeeper=zookeeper)
+    table = Table(show_header=False)
+    for name, address in containers.addresses().items():
+        table.add_row(name, address)
+    out.print(table)
+    out.print("JupyterLab asks for JUPYTER_TOKEN of docker/.env. Stop with: lab docker down")
+
+
+@docker_app.command("down")
+def docker_down(
+    zookeeper: WithZookeeper = False,
+    volumes: Annotated[bool, typer.Option("--volumes", help="Delete topics, tables and checkpoints, too.")] = False,
+) -> None:
+    """Stop and remove the containers. What they have stored stays, unless you say otherwise."""
+    from lab_utils import containers
+
+    containers.down(zookeeper=zookeeper, volumes=volumes)
+
+
+@docker_app.command("env")
+def docker_env() -> None:
+    """Print what docker/.env lacks, with passwords made just now: lab docker env >> docker/.env"""
+    from lab_utils import containers
+
+    for line in containers.missing_lines():
+        print(line)
 
 
 @dead_letters_app.command("list")
@@ -877,7 +928,10 @@ def _explained(error: Exception) -> LabError | None:
     if server is None:
         return None
     first_line = (str(error).splitlines() or names)[0].rstrip(".")
-    return LabError(f"{server} stopped answering: {first_line}.", "See `lab status`, then run: lab up")
+    from lab_utils.servers import kafka_server, postgres_server
+
+    repair = (kafka_server if server == "Kafka" else postgres_server).repair()
+    return LabError(f"{server} stopped answering: {first_line}.", repair)
 
 
 def _plain(text: str) -> str:

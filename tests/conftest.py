@@ -16,6 +16,8 @@ TOGETHER = (
     "tests/notebooks/test_grade.py",  # one class is marked for all of them
     "tests/servers/test_crash_faults.py",  # one pipeline is under fire
     "tests/servers/test_directquery.py",  # half a million ticks are stored for all of them
+    "tests/servers/test_docker_parts.py",  # servers as in containers are started for all of them
+    "tests/servers/test_elsewhere.py",  # and here a lab that the others use
 )
 
 
