@@ -14,25 +14,25 @@ TICKS_PER_SECOND = 500
 """Of event time: half a million ticks are a quarter of an hour."""
 
 
-def load_ticks(spark: SparkSession, count: int) -> None:
-    """Write `count` sound ticks to the crypto topic, spread evenly over its partitions.
+def load_ticks(spark: SparkSession, count: int, partitions: int = kafka_utils.PARTITIONS) -> None:
+    """Write `count` sound ticks to the crypto topic, spread evenly over its partitions (at most eight).
 
     They have the bytes that the lab's producer sends: the same fields in the same order, 250 bytes each.
     """
     begin = datetime.now(UTC) - timedelta(days=1)
-    ticks_of(spark, count, begin).write.format("kafka").option(
+    ticks_of(spark, count, begin, partitions).write.format("kafka").option(
         "kafka.bootstrap.servers", kafka_server.bootstrap_servers()
     ).option("topic", CRYPTO.topic).option("kafka.linger.ms", "20").option("kafka.batch.size", "262144").save()
 
 
-def ticks_of(spark: SparkSession, count: int, begin: datetime) -> DataFrame:
+def ticks_of(spark: SparkSession, count: int, begin: datetime, partitions: int) -> DataFrame:
     """Ticks as records for Spark's Kafka writer; the same ones whenever `begin` is the same."""
     number = F.col("id")
     seconds = F.lit(begin.timestamp()) + number / TICKS_PER_SECOND
     symbols = F.array(*(F.lit(symbol) for symbol in SYMBOLS))
     # Every partition has symbols of its own, as keyed messages have.
-    partition = number % kafka_utils.PARTITIONS
-    symbol = F.element_at(symbols, (1 + partition * 2 + F.floor(number / 8) % 2).cast("int"))
+    partition = number % len(SYMBOLS) % partitions
+    symbol = F.element_at(symbols, (1 + number % len(SYMBOLS)).cast("int"))
     fields = {
         "symbol": _quoted(symbol),
         "currency": _quoted(F.lit("USD")),

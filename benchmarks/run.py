@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import latency, memory, report, sink, startup
+from benchmarks import cluster, latency, memory, report, sink, startup
 from benchmarks.report import Report
-from lab_utils.scratch import own_stack
+from lab_utils.scratch import KEPT, own_stack
+from lab_utils.settings import settings
 
 Say = Callable[[str], None]
 STATE = "bench"
@@ -76,6 +77,47 @@ def bench_latency(rates: Sequence[int], seconds: float, say: Say) -> Report:
             axes.legend()
 
         report.save(made, folder, draw)
+    return made
+
+
+def bench_cluster(ticks: int, rounds: int, partitions: Sequence[int], say: Say) -> Report:
+    """Rows per second of the sink on a cluster beside the embedded lab."""
+    found = cluster.measure(ticks, rounds, partitions, say)
+    medians = {(one.profile, one.partitions): one.median for one in found}
+    made = Report(
+        "cluster",
+        f"lab bench cluster --ticks {ticks} --rounds {rounds}"
+        f"{''.join(f' --partitions {count}' for count in partitions)}",
+        ("partitions", "embedded, rows/s", "cluster, rows/s", "cluster / embedded", "of the rounds"),
+        [
+            (
+                str(count),
+                f"{medians['embedded', count]:,.0f}",
+                f"{medians['cluster', count]:,.0f}",
+                f"{medians['cluster', count] / medians['embedded', count]:.2f}",
+                "; ".join(
+                    f"{min(one.rows_per_second):,} to {max(one.rows_per_second):,}"
+                    for one in found
+                    if one.partitions == count
+                ),
+            )
+            for count in partitions
+        ],
+        [dataclasses.asdict(one) for one in found],
+    )
+
+    def draw(axes: Any) -> None:
+        for profile in cluster.PROFILES:
+            of_profile = [one for one in found if one.profile == profile]
+            axes.plot(
+                [one.partitions for one in of_profile], [one.median for one in of_profile], marker="o", label=profile
+            )
+        axes.set(xlabel="partitions", ylabel="rows per second", ylim=0)
+        axes.legend()
+
+    folder = settings().state_dir / STATE / KEPT
+    folder.mkdir(parents=True, exist_ok=True)
+    report.save(made, folder, draw)
     return made
 
 

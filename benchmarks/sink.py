@@ -155,7 +155,7 @@ def measure(ticks: int, rounds: int, keys: Sequence[str], say: Callable[[str], N
         for number in range(rounds + 1):
             for variant in variants:
                 run += 1
-                rate = _rate(spark, variant, run, ticks)
+                rate = rate_of(spark, variant, run, ticks)
                 say(f"round {number or 'for warming up'}: {variant.key} {variant.says}: {rate:,} rows/s")
                 if number:
                     found[variant.key].append(rate)
@@ -175,7 +175,7 @@ def measure_growth(ticks: int, rounds: int, say: Callable[[str], None]) -> tuple
     try:
         for run in range(2 * rounds + 2):
             is_grown = bool(run % 2)
-            rate = _rate(spark, sink, 10_000 + run, ticks, grown_rows=GROWN_ROWS * is_grown)
+            rate = rate_of(spark, sink, 10_000 + run, ticks, grown_rows=GROWN_ROWS * is_grown)
             say(f"growth, {'ten million rows' if is_grown else 'empty'}: {rate:,} rows/s")
             if run >= 2:  # the first two warm up
                 found[is_grown].append(rate)
@@ -201,7 +201,8 @@ def _grow(rows: int) -> None:
             )
 
 
-def _rate(spark: SparkSession, variant: Variant, run: int, ticks: int, grown_rows: int = 0) -> int:
+def rate_of(spark: SparkSession, variant: Variant, run: int, ticks: int, grown_rows: int = 0) -> int:
+    """Rows per second of one run of a variant, into empty tables or into one that has `grown_rows`."""
     stack.empty_tables()
     _grow(grown_rows)
     with postgres_server.superuser(postgres_server.port()) as connection, connection.cursor() as cursor:

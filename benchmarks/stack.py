@@ -15,12 +15,12 @@ def empty_tables() -> None:
     pipeline.remove_checkpoints()
 
 
-def empty_topics() -> None:
+def empty_topics(partitions: int = kafka_utils.PARTITIONS) -> None:
     """Delete the lab's topics and create them again, with the tables."""
     with kafka_utils.admin() as client:
         client.delete_topics(list(kafka_utils.TOPICS))
         wait_until(lambda: not set(client.list_topics()) & set(kafka_utils.TOPICS), 30, "the topics to be deleted")
-    kafka_utils.ensure_topics()
+    kafka_utils.ensure_topics(partitions)
     with db_utils.cursor("lab_owner") as cursor:
         cursor.execute("TRUNCATE stream_topics")
     db_utils.check_topics(kafka_utils.topic_ids())

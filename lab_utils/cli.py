@@ -823,6 +823,21 @@ def bench_latency(
     _show(run.bench_latency(rate or [100, 1_000, 10_000], seconds, err.print), docs=docs, as_json=as_json)
 
 
+@bench.command("cluster")
+def bench_cluster(
+    ticks: Annotated[int, typer.Option(min=100, help="Ticks in the topic.")] = 200_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count; one before them warms up.")] = 3,
+    partitions: Annotated[
+        list[int] | None, typer.Option(min=1, max=8, help="Of the topic; may be repeated. Else 1, 2, 4 and 8.")
+    ] = None,
+    docs: Docs = False,
+    as_json: Json = False,
+) -> None:
+    """Rows per second on a cluster of this machine beside the embedded lab, by partitions."""
+    run = _benchmarks()
+    _show(run.bench_cluster(ticks, rounds, partitions or [1, 2, 4, 8], err.print), docs=docs, as_json=as_json)
+
+
 @bench.command("startup")
 def bench_startup(
     rounds: Annotated[int, typer.Option(min=1, help="How often.")] = 3, docs: Docs = False, as_json: Json = False

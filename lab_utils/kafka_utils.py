@@ -50,7 +50,7 @@ def no_answer(servers: str, error: KafkaError) -> LabError:
     return LabError(f"Kafka does not answer at {servers} ({type(error).__name__}).", kafka_server.repair())
 
 
-def ensure_topics() -> None:
+def ensure_topics(partitions: int = PARTITIONS) -> None:
     """Create the topics of the contract that are missing."""
     with admin() as client:
         present = set(client.list_topics())
@@ -58,7 +58,7 @@ def ensure_topics() -> None:
         replicas = BROKERS_OWN_DEFAULT if kafka_server.is_elsewhere() else kafka_server.replicas()
         configs = TOPIC_SETTINGS | ({"min.insync.replicas": str(replicas - 1)} if replicas > 1 else {})
         wanted = {
-            topic: {"num_partitions": PARTITIONS, "replication_factor": replicas, "configs": configs}
+            topic: {"num_partitions": partitions, "replication_factor": replicas, "configs": configs}
             for topic in missing
         }
         if wanted:

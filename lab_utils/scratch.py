@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab_utils import db_utils, kafka_utils, stack
 from lab_utils.servers.elsewhere import NONE_ELSEWHERE
+from lab_utils.servers.profiles import Profile
 from lab_utils.settings import settings
 
 KEPT = "results"
@@ -18,8 +19,12 @@ KEPT = "results"
 
 
 @contextmanager
-def own_stack(name: str) -> Iterator[Path]:
+def own_stack(name: str, profile: Profile | None = None) -> Iterator[Path]:
     """Kafka and PostgreSQL with empty topics and tables below `.lab/NAME`; the folder for results.
+
+    Args:
+        name: of the folder.
+        profile: which servers; embedded ones unless it is given.
 
     At the end the servers are stopped and their data is deleted: ten million rows are two gigabytes.
     """
@@ -30,7 +35,7 @@ def own_stack(name: str) -> Iterator[Path]:
     _use({"LAB_STATE_DIR": str(folder), **NONE_ELSEWHERE})
     try:
         _remove_old(folder)
-        stack.up()
+        stack.up(profile)
         db_utils.check_topics(kafka_utils.topic_ids())
         yield results
     finally:

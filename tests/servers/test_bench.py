@@ -20,6 +20,19 @@ def test_the_sink_benchmark_compares_all_its_variants_on_servers_of_its_own(fres
 
 
 @pytest.mark.timeout(600)
+def test_the_cluster_benchmark_compares_both_labs_and_leaves_no_server(fresh_lab: Lab) -> None:
+    small = ("--ticks", "400", "--rounds", "1", "--partitions", "1", "--partitions", "3")
+    done = fresh_lab.run("bench", "cluster", *small, "--json", timeout=500)
+    assert done.returncode == 0, done.stderr
+    points = json.loads(done.stdout)["results"]
+    assert [(point["profile"], point["partitions"]) for point in points] == [
+        ("embedded", 1), ("cluster", 1), ("embedded", 3), ("cluster", 3),
+    ]  # fmt: skip
+    assert all(len(point["rows_per_second"]) == 1 and point["rows_per_second"][0] > 0 for point in points)
+    assert not fresh_lab.processes()
+
+
+@pytest.mark.timeout(600)
 def test_a_torture_of_one_round_says_that_no_harm_was_done(fresh_lab: Lab) -> None:
     done = fresh_lab.run("torture", "--rounds", "1", "--seed", "7", timeout=500)
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["1 faults, 0 did harm."]), done.stdout + done.stderr

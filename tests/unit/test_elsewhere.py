@@ -245,7 +245,7 @@ def test_benchmarks_torture_and_proofs_have_servers_of_their_own(lab: Path, monk
     set_to(monkeypatch, KAFKA_BOOTSTRAP="kafka:9092", POSTGRES_HOST="db", SPARK_MASTER="yarn")
     seen = []
 
-    def look() -> dict[str, str]:
+    def look(_profile: object = None) -> dict[str, str]:
         seen.append((stack.elsewhere(), session.master()))
         return {}
 
