@@ -309,7 +309,7 @@ def _start_all(java: Java, wanted: Sequence[Broker]) -> None:
         if "already in use" not in reason or attempt == ATTEMPTS - 1:
             raise LabError(
                 f"Kafka did not start: {reason}.",
-                "Look at `lab logs kafka`; `lab reset` starts over with empty topics and tables.",
+                f"Look at `lab logs {wanted[0].name}`; `lab reset` starts over with empty topics and tables.",
             )
 
 
