@@ -187,24 +187,25 @@ def measure_growth(ticks: int, rounds: int, say: Callable[[str], None]) -> tuple
     )
 
 
-def _grow(rows: int) -> None:
+def grow(rows: int) -> None:
+    """Bring so many ticks of the weeks before into the table, as of other partitions than the benchmark's."""
     names = ", ".join(tick_columns(CRYPTO))
     with db_utils.cursor("lab_owner") as cursor:
         for first in range(0, rows, GROWTH_CHUNK):
             cursor.execute(
                 f"INSERT INTO {CRYPTO.table} ({names}) "
                 "SELECT now() - interval '2 days' - n * interval '100 ms', "
-                "(ARRAY['BTC','ETH','SOL','XRP','ADA','DOT','LTC','BCH'])[1 + n % 8], 'USD', 50000 + n % 10000, "
-                "n % 1000, now(), 'benchmark', 1, 24000, 1479080097200, "
-                "1.5, 4 + n % 4, n FROM generate_series(%s, %s - 1) AS n",
-                (first, first + GROWTH_CHUNK),
+                "(ARRAY['BTC','ETH','SOL','XRP','ADA','DOT','LTC','BCH'])[1 + mod(n, 8)], 'USD', 50000 + mod(n, 10000), "
+                "mod(n, 1000), now(), 'benchmark', 1, 24000, 1479080097200, "
+                "1.5, 4 + mod(n, 4), n FROM generate_series(%s, %s - 1) AS n",
+                (first, min(first + GROWTH_CHUNK, rows)),
             )
 
 
 def rate_of(spark: SparkSession, variant: Variant, run: int, ticks: int, grown_rows: int = 0) -> int:
     """Rows per second of one run of a variant, into empty tables or into one that has `grown_rows`."""
     stack.empty_tables()
-    _grow(grown_rows)
+    grow(grown_rows)
     with postgres_server.superuser(postgres_server.port()) as connection, connection.cursor() as cursor:
         cursor.execute("CHECKPOINT")  # that of the variant before is not for this one to pay
     started = time.perf_counter()

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from benchmarks import sink
+from lab_utils import db_utils
 from tests.labs import Lab
 
 SINK = ("bench", "sink", "--ticks", "2000", "--rounds", "1", "--json")
@@ -17,6 +19,14 @@ def test_the_sink_benchmark_compares_all_its_variants_on_servers_of_its_own(fres
     kept = {path.name for path in (fresh_lab.state_dir / "bench" / "results").iterdir()}
     assert kept == {"sink.json", "sink.svg"}
     assert not fresh_lab.processes()
+
+
+def test_a_table_is_grown_by_as_many_ticks_as_asked_for(running_lab: Lab) -> None:
+    del running_lab
+    sink.grow(1500)
+    with db_utils.cursor() as cursor:
+        cursor.execute("SELECT count(*), count(DISTINCT symbol), max(kafka_partition) FROM crypto_data")
+        assert cursor.fetchone() == (1500, 8, 7)
 
 
 @pytest.mark.timeout(600)
