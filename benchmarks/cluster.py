@@ -52,13 +52,12 @@ def measure(ticks: int, rounds: int, partitions: Sequence[int], say: Callable[[s
         labs = {profile: opened.enter_context(_lab(profile)) for profile in PROFILES}
         run = 0
         for count in partitions:
-            for lab in labs.values():
-                lab(order="fill", ticks=ticks, partitions=count)
+            held = {profile: lab(order="fill", ticks=ticks, partitions=count) for profile, lab in labs.items()}
             rates: dict[Profile, list[int]] = {profile: [] for profile in PROFILES}
             for number in range(rounds + 1):
                 run += 1
                 for profile, lab in labs.items():
-                    rate = lab(order="run", ticks=ticks, run=run)
+                    rate = lab(order="run", ticks=held[profile], run=run)
                     say(f"{count} partitions, round {number or 'for warming up'}, {profile}: {rate:,} rows/s")
                     if number:
                         rates[profile].append(rate)
@@ -114,8 +113,7 @@ def _obey(profile: Profile) -> None:
                 order: Mapping[str, Any] = json.loads(line)
                 if order["order"] == "fill":
                     stack.empty_topics(order["partitions"])
-                    load_ticks(spark, order["ticks"], order["partitions"])
-                    print(0, flush=True)
+                    print(load_ticks(spark, order["ticks"], order["partitions"]), flush=True)
                 else:
                     print(sink.rate_of(spark, variant, order["run"], order["ticks"]), flush=True)
         finally:

@@ -14,8 +14,12 @@ TICKS_PER_SECOND = 500
 """Of event time: half a million ticks are a quarter of an hour."""
 
 
-def load_ticks(spark: SparkSession, count: int, partitions: int = kafka_utils.PARTITIONS) -> None:
+def load_ticks(spark: SparkSession, count: int, partitions: int = kafka_utils.PARTITIONS) -> int:
     """Write `count` sound ticks to the crypto topic, spread evenly over its partitions (at most eight).
+
+    Returns:
+        How many records the empty topic holds then: Spark writes each tick at least once, and a few of them twice when
+        a broker is slow (Structured Streaming + Kafka Integration Guide, "Writing Data to Kafka").
 
     They have the bytes that the lab's producer sends: the same fields in the same order, 250 bytes each.
     """
@@ -23,6 +27,12 @@ def load_ticks(spark: SparkSession, count: int, partitions: int = kafka_utils.PA
     ticks_of(spark, count, begin, partitions).write.format("kafka").option(
         "kafka.bootstrap.servers", kafka_server.bootstrap_servers()
     ).option("topic", CRYPTO.topic).option("kafka.linger.ms", "20").option("kafka.batch.size", "262144").save()
+    return record_count()
+
+
+def record_count() -> int:
+    """How many records the crypto topic holds."""
+    return sum(kafka_utils.end_offsets([CRYPTO.topic]).values())
 
 
 def ticks_of(spark: SparkSession, count: int, begin: datetime, partitions: int) -> DataFrame:

@@ -25,7 +25,7 @@ def bench_sink(ticks: int, rounds: int, keys: Sequence[str], say: Say, *, growth
             if one in medians and other in medians
         ]
         if growth:
-            empty, grown = sink.measure_growth(ticks, rounds, say)
+            empty, grown = sink.measure_growth(rounds, say)
             rates += [empty, grown]
             notes.append(f"{grown.key} = {grown.median / empty.median:.2f} of {empty.key}")
         rows = [

@@ -14,7 +14,7 @@ from contextlib import closing
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks import stack
-from benchmarks.load import load_ticks
+from benchmarks.load import load_ticks, record_count
 from lab_utils import db_utils
 from lab_utils.consumers.postgres_consumer import consume
 from lab_utils.servers import postgres_server, processes
@@ -150,7 +150,7 @@ def measure(ticks: int, rounds: int, keys: Sequence[str], say: Callable[[str], N
     found: dict[str, list[int]] = {variant.key: [] for variant in variants}
     spark = get_spark("bench")
     try:
-        load_ticks(spark, ticks)
+        ticks = load_ticks(spark, ticks)
         run = 0
         for number in range(rounds + 1):
             for variant in variants:
@@ -164,13 +164,14 @@ def measure(ticks: int, rounds: int, keys: Sequence[str], say: Callable[[str], N
     return [Rate(variant.key, variant.says, found[variant.key]) for variant in variants]
 
 
-def measure_growth(ticks: int, rounds: int, say: Callable[[str], None]) -> tuple[Rate, Rate]:
+def measure_growth(rounds: int, say: Callable[[str], None]) -> tuple[Rate, Rate]:
     """The lab's sink into an empty table and into one of ten million rows, in turns.
 
     The rows that are there are ticks of other partitions of the topic, with event times of the weeks before.
     """
     sink = next(variant for variant in VARIANTS if variant.key == "c")
     found: dict[bool, list[int]] = {False: [], True: []}
+    ticks = record_count()
     spark = get_spark("bench")
     try:
         for run in range(2 * rounds + 2):
