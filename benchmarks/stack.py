@@ -2,7 +2,6 @@
 
 from lab_utils import db_utils, kafka_utils
 from lab_utils.streaming import pipeline
-from lab_utils.waiting import wait_until
 
 
 def empty_tables() -> None:
@@ -17,9 +16,7 @@ def empty_tables() -> None:
 
 def empty_topics(partitions: int = kafka_utils.PARTITIONS) -> None:
     """Delete the lab's topics and create them again, with the tables."""
-    with kafka_utils.admin() as client:
-        client.delete_topics(list(kafka_utils.TOPICS))
-        wait_until(lambda: not set(client.list_topics()) & set(kafka_utils.TOPICS), 30, "the topics to be deleted")
+    kafka_utils.delete_topics()
     kafka_utils.ensure_topics(partitions)
     with db_utils.cursor("lab_owner") as cursor:
         cursor.execute("TRUNCATE stream_topics")

@@ -123,7 +123,7 @@ def cursor(role: str = "lab_reader") -> Iterator[Any]:
         if not connection.closed:
             raise
         reason = str(error).strip().splitlines()[0]
-        raise LabError(f"PostgreSQL cut the connection: {reason}.", "See `lab status`, then run: lab up") from error
+        raise LabError(f"PostgreSQL cut the connection: {reason}.", postgres_server.repair()) from error
     finally:
         connection.close()
 

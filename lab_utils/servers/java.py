@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab_utils.errors import LabError
-from lab_utils.servers.processes import run_apart
+from lab_utils.servers.processes import LOG_SETTINGS, run_apart
 from lab_utils.settings import ROOT
 
 SUPPORTED = (17, 21)
@@ -31,6 +31,18 @@ class Java:
     def home(self) -> Path:
         """What `JAVA_HOME` must be for this Java."""
         return self.executable.resolve().parent.parent
+
+    def server_command(self, heap_mb: int, log_file: Path) -> list[str]:
+        """How the command of a server begins: small and quick to start, its log in this file."""
+        return [
+            str(self.executable),
+            f"-Xmx{heap_mb}m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+            f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
+            f"-Dlab.log={log_file}",
+        ]
 
 
 def _candidates() -> Iterator[Path]:

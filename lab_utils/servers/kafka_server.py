@@ -66,8 +66,7 @@ class Broker:
 
     def process(self) -> psutil.Process | None:
         """The running broker."""
-        arguments = ("kafka.Kafka", str(self.properties_file))
-        return processes.recorded_process(self.name, *arguments) or processes.find_process(*arguments)
+        return processes.server_process(self.name, "kafka.Kafka", str(self.properties_file))
 
     def port(self) -> int | None:
         """What the configuration says: damage to `state.json` does not hide it."""
@@ -103,11 +102,6 @@ def replicas() -> int:
 def process() -> psutil.Process | None:
     """The running broker of this checkout, the first one of a cluster."""
     return next(filter(None, (broker.process() for broker in brokers())), None)
-
-
-def log_file() -> Path:
-    """The log of the first broker."""
-    return brokers()[0].log_file
 
 
 def is_elsewhere() -> bool:
@@ -373,15 +367,9 @@ def _launch(java: Java, those: Sequence[Broker], awaited: Sequence[Broker]) -> s
 def _command(java: Java, broker: Broker) -> list[str]:
     jar_set = "kafka_zookeeper" if active() is Profile.zookeeper else "kafka"
     return [
-        str(java.executable),
-        f"-Xmx{settings().kafka_heap_mb}m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:-UsePerfData",
+        *java.server_command(settings().kafka_heap_mb, broker.log_file),
         *java_options(jar_set, java),
         "-Djava.awt.headless=true",
-        f"-Dlog4j2.configurationFile={processes.LOG_SETTINGS.as_uri()}",
-        f"-Dlab.log={broker.log_file}",
         "-cp",
         class_path(jar_set),
         "kafka.Kafka",

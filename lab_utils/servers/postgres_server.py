@@ -103,7 +103,7 @@ def address() -> str:
 def process() -> psutil.Process | None:
     """The running postmaster of this checkout."""
     arguments = ("-D", str(_data()), f"listen_addresses={processes.HOST}")
-    return processes.recorded_process(NAME, *arguments) or processes.find_process(*arguments)
+    return processes.server_process(NAME, *arguments)
 
 
 def port() -> int:

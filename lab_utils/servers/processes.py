@@ -140,6 +140,11 @@ def recorded_process(name: str, *arguments: str) -> psutil.Process | None:
     return process if _has_arguments(process, arguments) else None
 
 
+def server_process(name: str, *arguments: str) -> psutil.Process | None:
+    """The running server `name` that has all of `arguments` on its command line, also when its record is damaged."""
+    return recorded_process(name, *arguments) or find_process(*arguments)
+
+
 def recorded_address(name: str) -> str | None:
     """`host:port` of the part of this lab that is started as `lab NAME`; None when it does not run."""
     record = read_record(name)

@@ -62,8 +62,7 @@ class Daemon:
 
     def process(self) -> psutil.Process | None:
         """The running daemon."""
-        arguments = (self.main, str(self.properties_file))
-        return processes.recorded_process(self.name, *arguments) or processes.find_process(*arguments)
+        return processes.server_process(self.name, self.main, str(self.properties_file))
 
 
 PAGE = "spark-master-page"
@@ -75,11 +74,6 @@ def daemons() -> list[Daemon]:
     """The master, then the workers."""
     worker = "org.apache.spark.deploy.worker.Worker"
     return [MASTER, *(Daemon(f"spark-worker-{number}", worker) for number in range(1, WORKERS + 1))]
-
-
-def process() -> psutil.Process | None:
-    """The running master of this checkout."""
-    return MASTER.process()
 
 
 def address() -> str:
@@ -145,14 +139,8 @@ def _spawn(daemon: Daemon, port: int, *arguments: str) -> int:
     daemon.properties_file.write_text(CONFIGURATION)
     java = find_java()
     command = [
-        str(java.executable),
-        f"-Xmx{DAEMON_HEAP_MB}m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:-UsePerfData",
+        *java.server_command(DAEMON_HEAP_MB, daemon.log_file),
         *MODULES,
-        f"-Dlog4j2.configurationFile={processes.LOG_SETTINGS.as_uri()}",
-        f"-Dlab.log={daemon.log_file}",
         *("-cp", str(home / "jars" / "*"), daemon.main),
         *("--host", processes.HOST, "--properties-file", str(daemon.properties_file), *arguments),
     ]

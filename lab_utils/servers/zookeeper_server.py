@@ -34,8 +34,7 @@ def log_file() -> Path:
 
 def process() -> psutil.Process | None:
     """The running ZooKeeper of this checkout."""
-    arguments = (MAIN, str(_config_file()))
-    return processes.recorded_process(NAME, *arguments) or processes.find_process(*arguments)
+    return processes.server_process(NAME, MAIN, str(_config_file()))
 
 
 def address() -> str:
@@ -61,15 +60,8 @@ def start() -> str:
         port = processes.choose_port(NAME, settings().zookeeper_port)
         _folder().mkdir(parents=True, exist_ok=True)
         _config_file().write_text(_configuration(port))
-        java = find_java()
         command = [
-            str(java.executable),
-            f"-Xmx{HEAP_MB}m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:-UsePerfData",
-            f"-Dlog4j2.configurationFile={processes.LOG_SETTINGS.as_uri()}",
-            f"-Dlab.log={log_file()}",
+            *find_java().server_command(HEAP_MB, log_file()),
             *("-cp", class_path("kafka_zookeeper"), MAIN, str(_config_file())),
         ]
         started = processes.spawn(command, settings().logs_dir / f"{NAME}.out", cwd=_folder())
