@@ -18,13 +18,15 @@ from lab_utils.servers.jars import class_path
 from lab_utils.servers.java import find_java
 from lab_utils.teaching.trial import Trial, short
 from lab_utils.teaching.units import exercise
-from lab_utils.waiting import WaitTimeout, wait_until
 
 TITLE = "Kafka: spinning up a broker"
 MINUTES = 40
 
 HOUR = 3_600_000
 """In milliseconds."""
+
+SETTLE_SECONDS = 3.0
+"""The broker learns of a change from the controller's log, a moment after the controller has taken it."""
 
 
 @exercise(
@@ -48,25 +50,29 @@ HOUR = 3_600_000
 def check_create_topic(trial: Trial, create_topic: Callable[..., object]) -> None:
     trial.is_callable(create_topic, "create_topic")
     for partitions, hours in ((3, 2), (5, 48)):
-        topic = trial.name(f"p{partitions}")
-        trial.stage("the topic exists")
-        given = f'create_topic(admin, "{topic}", partitions={partitions}, keep_hours={hours})'
-        trial.call(create_topic, trial.broker.admin(), topic, partitions, hours, given=given)
-        assert _appears(trial, topic), f"After {given} the broker has no topic of that name."
-        trial.stage("partitions")
-        count = trial.broker.partitions(topic)
-        assert count == partitions, f"After {given} the topic has {count} partitions."
-        trial.stage("retention")
-        kept = int(trial.broker.setting(topic, "retention.ms") or 0)
-        assert kept == hours * HOUR, f"After {given} the topic keeps its records for {kept:,} milliseconds."
+        _check_topic(trial, create_topic, partitions, hours)
 
 
-def _appears(trial: Trial, topic: str) -> bool:
-    """A new topic needs a moment until every question about it is answered."""
-    try:
-        return wait_until(lambda: topic in trial.broker.topics(), 3, "the topic")
-    except WaitTimeout:
-        return False
+def _check_topic(trial: Trial, create_topic: Callable[..., object], partitions: int, hours: int) -> None:
+    topic = trial.name(f"p{partitions}")
+    trial.stage("the topic exists")
+    given = f'create_topic(admin, "{topic}", partitions={partitions}, keep_hours={hours})'
+    trial.call(create_topic, trial.broker.admin(), topic, partitions, hours, given=given)
+    appears = trial.comes(lambda: topic in trial.broker.topics(), SETTLE_SECONDS, "the topic")
+    assert appears, f"After {given} the broker has no topic of that name."
+    trial.stage("partitions")
+    trial.comes(lambda: trial.broker.partitions(topic) == partitions, SETTLE_SECONDS, "the partitions")
+    count = trial.broker.partitions(topic)
+    assert count == partitions, f"After {given} the topic has {count} partitions."
+    trial.stage("retention")
+    trial.comes(lambda: _kept(trial, topic) == hours * HOUR, SETTLE_SECONDS, "the setting")
+    kept = _kept(trial, topic)
+    assert kept == hours * HOUR, f"After {given} the topic keeps its records for {kept:,} milliseconds."
+
+
+def _kept(trial: Trial, topic: str) -> int:
+    """How many milliseconds the broker says that it keeps the records of a topic."""
+    return int(trial.broker.setting(topic, "retention.ms") or 0)
 
 
 TICKS = [

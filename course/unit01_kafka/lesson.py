@@ -353,13 +353,21 @@ print("".join(chr(byte) if 32 <= byte < 127 else "." for byte in largest.read_by
 # %% tags=["deterministic"]
 from kafka.admin import ConfigResource, ConfigResourceType
 
-resource = ConfigResource(ConfigResourceType.TOPIC, TOPIC)
-before = admin.describe_configs([resource], config_filter="all")["topic"][TOPIC]["retention.ms"]["value"]
-print("hours kept by default:", int(before) // 3_600_000)
 
+def hours_kept() -> int:
+    """How long the broker says that it keeps the records of our topic."""
+    answer = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, TOPIC)], config_filter="all")
+    return int(answer["topic"][TOPIC]["retention.ms"]["value"]) // 3_600_000
+
+
+print("hours kept by default:", hours_kept())
 admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, TOPIC, configs={"retention.ms": "3600000"})])
-after = admin.describe_configs([resource], config_filter="all")["topic"][TOPIC]["retention.ms"]["value"]
-print("hours kept now:       ", int(after) // 3_600_000)
+wait_until(lambda: hours_kept() == 1, 20, "the broker to know its new setting")
+print("hours kept now:       ", hours_kept())
+
+# %% [markdown]
+# Why does the cell wait? The controller takes the change and writes it into its own log. The broker reads it from there a moment later, and until
+# then it tells you the old value. So it is with all that you change in Kafka: `wait_for_topics` is there for the same reason.
 
 # %% [markdown]
 # **A trap.** The age of a record is counted from its timestamp, and a producer may set that to anything. Replay trades of last

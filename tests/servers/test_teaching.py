@@ -11,6 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
@@ -164,6 +165,28 @@ def test_a_broker_that_stops_in_the_middle_is_the_environment_never_a_fail(
         assert (before.outcome, before.repair) == (Outcome.ENVIRONMENT, "Start it with: lab up")
     finally:
         kafka_server.stop()
+
+
+def test_a_setting_that_the_broker_learns_of_a_moment_later_is_right(running_lab: Lab) -> None:
+    late: list[threading.Timer] = []
+
+    def create_topic(admin: Any, name: str, partitions: int, keep_hours: int) -> None:
+        admin.create_topics({name: {"num_partitions": 1, "replication_factor": 1}})
+        admin.wait_for_topics([name])
+
+        def change() -> None:
+            keep = {"retention.ms": str(keep_hours * 3_600_000)}
+            with kafka_utils.admin() as own:
+                own.create_partitions({name: partitions})
+                own.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=keep)])
+
+        late.append(threading.Timer(0.4, change))
+        late[-1].start()
+
+    report = engine.evaluate(find_exercise("01.1"), (create_topic,), seconds=90)
+    for timer in late:
+        timer.join()
+    assert report.outcome is Outcome.PASS, report
 
 
 # --- Reset ------------------------------------------------------------------------------------------------------
