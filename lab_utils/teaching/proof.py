@@ -22,6 +22,7 @@ from lab_utils.errors import LabError
 from lab_utils.servers.elsewhere import NONE_ELSEWHERE
 from lab_utils.settings import ROOT, settings
 from lab_utils.teaching import builder, records
+from lab_utils.teaching.another_lab import environment
 from lab_utils.teaching.cards import MIME
 from lab_utils.teaching.engine import evaluate
 from lab_utils.teaching.mutants import mutants
@@ -44,9 +45,9 @@ JUDGES = 4
 JOB_SECONDS = 300.0
 """Longer than any check may take, with the start of a judging process."""
 
-PROOF_PORTS = range(19_300, 29_300, 10)
-"""Not 9092: there a client that forgets the broker's address finds the broker all the same. A proof has ten of its
-own, as another one may run beside it, and brokers are stopped and started in both."""
+PROOF_PORTS = range(19_300, 29_300, 40)
+"""Not 9092: there a client that forgets the broker's address finds the broker all the same. A proof has forty of
+its own, as another one may run beside it, and brokers are stopped and started in both."""
 
 Say = Callable[[str], None]
 
@@ -350,7 +351,7 @@ def run_notebook(path: Path, output: Path, *, strict: bool) -> "nbformat.Noteboo
     from papermill.exceptions import PapermillExecutionError
 
     records.progress_file().unlink(missing_ok=True)
-    with _environment(LAB_STRICT="1" if strict else "0", LAB_HEADLESS="1", PYTHONPATH=str(ROOT)):
+    with environment(LAB_STRICT="1" if strict else "0", LAB_HEADLESS="1", PYTHONPATH=str(ROOT)):
         try:
             papermill.execute_notebook(
                 str(path),
@@ -366,20 +367,6 @@ def run_notebook(path: Path, output: Path, *, strict: bool) -> "nbformat.Noteboo
                 f"The executed notebook is {output}.",
             ) from None
     return nbformat.read(output, as_version=4)
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def cards_of(notebook: "nbformat.NotebookNode") -> list[tuple[str, dict[str, Any]]]:
@@ -470,13 +457,15 @@ def own_stack() -> Iterator[Path]:
     port = PROOF_PORTS[os.getpid() % len(PROOF_PORTS)]
     with (
         tempfile.TemporaryDirectory(prefix="lab-verify-", ignore_cleanup_errors=True) as temporary,
-        _environment(
+        environment(
             LAB_STATE_DIR=str(Path(temporary) / "state"),
             LAB_WORK_DIR=str(Path(temporary) / "work"),
             LAB_JARS_DIR=str(jars),
             LAB_COURSE_DIR=str(course),
             LAB_KAFKA_PORT=str(port),
             LAB_POSTGRES_PORT=str(port + 5),
+            LAB_ZOOKEEPER_PORT=str(port + 25),
+            LAB_SPARK_PORT=str(port + 30),
             **NONE_ELSEWHERE,
         ),
     ):
