@@ -12,7 +12,6 @@ from tests.labs import fresh_lab, idle_lab, running_lab, session_lab, spark
 __all__ = ["fresh_lab", "idle_lab", "running_lab", "session_lab", "spark"]
 
 TOGETHER = (
-    "tests/notebooks/test_course.py",  # each proof has judges enough for the whole machine
     "tests/notebooks/test_grade.py",  # one class is marked for all of them
     "tests/servers/test_crash_faults.py",  # one pipeline is under fire
     "tests/servers/test_directquery.py",  # half a million ticks are stored for all of them
@@ -30,6 +29,11 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typ
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", maxsplit=1)[0]
         return file if file in TOGETHER else nodeid
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The proofs begin first: one that began last would keep everybody waiting for minutes."""
+    items.sort(key=lambda item: "test_course.py" not in item.nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

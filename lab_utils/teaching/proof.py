@@ -41,7 +41,9 @@ MAX_BYTES = 300_000
 MUTANT_SECONDS = 3.0
 """A mutant that runs longer than this, and much longer than the solution, never ends; the check's own limit is for people."""
 
-JUDGES = 4
+JUDGES = min(4, max(2, os.cpu_count() or 1))
+"""Checks wait for servers and clocks, so even one core has use for two; each that asks for Spark starts one of its own."""
+
 JOB_SECONDS = 300.0
 """Longer than any check may take, with the start of a judging process."""
 
@@ -217,8 +219,7 @@ Judge = Callable[[Sequence[Job]], Iterator[Report]]
 def _judges() -> Iterator[Judge]:
     """Judge jobs several at a time, the reports in the order of the jobs.
 
-    Processes, not threads: an answer prints, may never end, and may change whatever it imports. Checks wait for
-    servers and clocks most of their time, so there are more of them than cores.
+    Processes, not threads: an answer prints, may never end, and may change whatever it imports.
     """
     with multiprocessing.get_context("spawn").Pool(JUDGES, _leave_interrupts_to_the_parent) as pool:
 
@@ -262,11 +263,13 @@ def try_answers(unit: Unit, result: Result, say: Say) -> None:
 
 
 def _try_exercise(bench: Bench, exercise: Exercise, result: Result, judge: Judge) -> None:
-    solved = bench.judge(exercise, bench.solution_cell(exercise.id), f"<solution of {exercise.id}>")
+    folder = bench.unit.folder
+    solution = Job(folder, exercise.id, bench.solution_cell(exercise.id), f"<solution of {exercise.id}>")
+    stub = Job(folder, exercise.id, bench.stub(exercise.id), f"<stub of {exercise.id}>")
+    solved, untouched = judge([solution, stub])
     if solved.outcome is not Outcome.PASS:
         result.problems.append(f"{exercise.id}: the solution gives {_said(solved)}")
         return
-    untouched = bench.judge(exercise, bench.stub(exercise.id), f"<stub of {exercise.id}>")
     if untouched.outcome is not Outcome.NOT_ATTEMPTED:
         result.problems.append(f"{exercise.id}: as shipped it gives {_said(untouched)}")
     _try_wrong(bench, exercise, result, judge)
@@ -405,24 +408,24 @@ def run_lesson(unit: Unit, folder: Path, result: Result) -> None:
     run_notebook(_built("notebooks", unit), executed, strict=False)
     if executed.stat().st_size > MAX_BYTES:
         result.problems.append(f"notebooks/{unit.name}.ipynb has {executed.stat().st_size:,} bytes when it is executed")
-    run_again(["notebooks"], unit, folder, result)
+    run_again("notebooks", unit, folder, result)
 
 
-def run_again(kinds: Sequence[str], unit: Unit, folder: Path, result: Result) -> None:
-    """Run executed notebooks again with nbval, side by side: what the first run left in the servers must not harm them."""
+def run_again(kind: str, unit: Unit, folder: Path, result: Result) -> None:
+    """Run an executed notebook again with nbval: what the first run left in the servers must not harm it."""
     records.progress_file().unlink(missing_ok=True)
-    executed = {kind: _executed(kind, unit, folder) for kind in kinds}
-    started = {kind: _start_nbval(path, strict=kind == "solutions") for kind, path in executed.items() if path.exists()}
-    for kind, process in started.items():
-        said, _ = process.communicate()
-        if process.returncode:
-            end = "\n".join(said.strip().splitlines()[-40:])
-            result.problems.append(f"{kind}/{unit.name}.ipynb does not give the same when it is run again:\n{end}")
+    executed = _executed(kind, unit, folder)
+    if not executed.exists():
+        return  # its first run has failed, which is told already
+    process = _run_nbval(executed, strict=kind == "solutions")
+    if process.returncode:
+        end = "\n".join(process.stdout.strip().splitlines()[-40:])
+        result.problems.append(f"{kind}/{unit.name}.ipynb does not give the same when it is run again:\n{end}")
 
 
-def _start_nbval(executed: Path, *, strict: bool) -> "subprocess.Popen[str]":
+def _run_nbval(executed: Path, *, strict: bool) -> "subprocess.CompletedProcess[str]":
     folder = executed.parent
-    return subprocess.Popen(
+    return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-x", "-p", "no:cacheprovider"),
             *("-c", os.devnull, "--rootdir", str(folder), f"--nbval-cell-timeout={CELL_SECONDS}", str(executed)),
@@ -433,6 +436,7 @@ def _start_nbval(executed: Path, *, strict: bool) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
 
 
@@ -490,7 +494,7 @@ def verify(unit: Unit, folder: Path, say: Say) -> Result:
         ("lesson", "the lesson, twice", lambda: run_lesson(unit, folder, result)),
         ("solution", "the solutions, strictly", lambda: run_solution(unit, folder, result)),
         ("shipped", "the exercises as shipped", lambda: run_shipped(unit, folder, result)),
-        ("again", "both once more", lambda: run_again(["solutions", "exercises"], unit, folder, result)),
+        ("again", "the solutions once more", lambda: run_again("solutions", unit, folder, result)),
         ("answers", "answers and mutants", lambda: try_answers(unit, result, say)),
     ]
     for name, words, step in steps:
