@@ -58,20 +58,20 @@ def test_jupyterlab_opens_without_a_question(page: Page, jupyter: Jupyter) -> No
     assert page.locator(".jp-Dialog").count() == 0
 
 
-@pytest.mark.parametrize("name", DECLARED)
-def test_untouched_exercises_run_through_and_are_not_attempted(page: Page, jupyter: Jupyter, name: str) -> None:
-    asked: set[str] = set()
-    page.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
-    open_notebook(page, jupyter, "exercises", name)
+def test_untouched_exercises_run_through_and_are_not_attempted(page: Page, jupyter: Jupyter) -> None:
+    """In one unit, for how JupyterLab shows it; that it is so in each is a part of its proof."""
+    open_notebook(page, jupyter, "exercises", "01_kafka")
     run_all(page)
     assert tracebacks(page) == []
-    assert cards(page) == dict.fromkeys(DECLARED[name], "NOT_ATTEMPTED")
-    assert asked <= {"127.0.0.1", ""}
+    assert cards(page) == dict.fromkeys(DECLARED["01_kafka"], "NOT_ATTEMPTED")
 
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_the_solutions_pass(page: Page, jupyter: Jupyter, name: str) -> None:
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
     open_notebook(page, jupyter, "solutions", name)
     run_all(page)
     assert tracebacks(page) == []
     assert cards(page) == dict.fromkeys(DECLARED[name], "PASS")
+    assert asked <= {"127.0.0.1", ""}
