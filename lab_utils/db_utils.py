@@ -129,10 +129,21 @@ def cursor(role: str = "lab_reader") -> Iterator[Any]:
 
 
 def install_schema() -> None:
-    """Create the tables, rights and views that are missing, and see that each role can log in."""
+    """Create the tables, rights and views that are missing, and see that each role can log in.
+
+    Raises:
+        LabError: the server is not there, or something that is not the lab's stands in the way.
+    """
     with cursor("lab_owner") as opened:
         for name in ("schema.sql", "views.sql", "bi.sql", "roles.sql"):
-            opened.execute((SQL_FOLDER / name).read_text())
+            try:
+                opened.execute((SQL_FOLDER / name).read_text())
+            except psycopg2.ProgrammingError as error:
+                reason = str(error).strip().splitlines()[0]
+                raise LabError(
+                    f"The database {DATABASE} does not take the lab's {name}: {reason}.",
+                    "The schemas public and bi in it are the lab's. Move what is not: ALTER TABLE … SET SCHEMA …",
+                ) from error
     for role in ("lab_writer", "lab_reader"):
         connect(role).close()
 

@@ -253,6 +253,17 @@ def test_a_wrong_password_is_named_with_its_setting(here: Lab) -> None:
         assert f"Correct {setting}" in told
 
 
+def test_a_table_of_others_in_the_labs_schema_is_named(there: Lab, here: Lab) -> None:
+    query(there, "CREATE TABLE public.somebody_elses (x int)")
+    try:
+        told = complaint(here.run("up"))
+        assert "permission denied for table somebody_elses" in told
+        assert "SET SCHEMA" in told
+    finally:
+        query(there, "DROP TABLE public.somebody_elses")
+    assert here.run("up").returncode == 0
+
+
 def test_a_spark_master_that_is_away_is_named_with_the_setting(here: Lab) -> None:
     told = complaint(here.with_environment(LAB_SPARK_MASTER="spark://127.0.0.1:9").run("stream", "--once"))
     assert "The Spark master does not answer at spark://127.0.0.1:9." in told
