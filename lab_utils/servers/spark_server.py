@@ -89,6 +89,18 @@ def address() -> str:
     return f"{processes.HOST}:{record.port}"
 
 
+def page() -> str:
+    """Where the master's own page is; below it, at `/json/`, the same for programs.
+
+    Raises:
+        LabError: the master does not run.
+    """
+    record = processes.read_record(PAGE)
+    if MASTER.process() is None or record is None:
+        raise LabError("The Spark master is not running.", "Start it with: lab up")
+    return f"http://{processes.HOST}:{record.port}"
+
+
 def session_settings() -> dict[str, Any]:
     """What a session needs on top of the lab's settings, so that its tasks run on the workers; nothing without a cluster.
 
@@ -173,13 +185,10 @@ def _await(those: Sequence[Daemon], ready: Callable[[], bool]) -> None:
 
 def _alive_workers() -> int | None:
     """How many workers the master counts (`/json/` of its page); None when it does not answer."""
-    record = processes.read_record(PAGE)
-    if record is None:
-        return None
     try:
-        answer = httpx.get(f"http://{processes.HOST}:{record.port}/json/", timeout=5, trust_env=False)
+        answer = httpx.get(f"{page()}/json/", timeout=5, trust_env=False)
         return int(answer.raise_for_status().json()["aliveworkers"])
-    except (httpx.HTTPError, ValueError, KeyError):
+    except (LabError, httpx.HTTPError, ValueError, KeyError):
         return None
 
 

@@ -1,4 +1,4 @@
-"""Pictures drawn from what is there now: partitions and checkpoints as bars, and the map of the pipeline."""
+"""Pictures drawn from what is there now: partitions, checkpoints and tasks as bars, and the map of the pipeline."""
 
 import itertools
 import json
@@ -14,6 +14,7 @@ from lab_utils.errors import LabError
 from lab_utils.look import COLOURS, GREY, GRID, LAYOUT, RED
 from lab_utils.teaching.cards import in_notebook
 from lab_utils.teaching.probes import Broker, Seen
+from lab_utils.teaching.spark_tasks import Task, rows_of
 
 
 def _figure(height: int, title: str) -> Any:
@@ -112,6 +113,50 @@ def checkpoint_bars(checkpoint: Path) -> Any:
     figure.update_layout(barmode="overlay", showlegend=True)
     figure.update_xaxes(title="offset", rangemode="tozero", gridcolor=GRID)
     figure.update_yaxes(categoryorder="array", categoryarray=parts[::-1])
+    return figure
+
+
+def task_bars(tasks: Sequence[Task], title: str) -> Any:
+    """Tasks over time: one row a slot of an executor, one block a task with its number; hatched when it failed.
+
+    Raises:
+        LabError: there is no task.
+    """
+    if not tasks:
+        raise LabError("There is no task to draw.", "Run the cells above, which let Spark work.")
+    placed = rows_of(tasks)
+    names = sorted({name for name, _ in placed}, key=lambda name: (len(name), name))
+    figure = _figure(110 + 34 * len(names), title)
+    begin = min(task.began for task in tasks)
+    executors = sorted({task.executor for task in tasks}, key=lambda name: (len(name), name))
+    colours = dict(zip(executors, itertools.cycle(COLOURS), strict=False))
+    for is_done in (True, False):
+        own = [(name, task) for name, task in placed if (task.status == "SUCCESS") is is_done]
+        figure.add_bar(
+            orientation="h",
+            x=[task.seconds for _, task in own],
+            base=[(task.began - begin).total_seconds() for _, task in own],
+            y=[name for name, _ in own],
+            width=0.8,
+            text=[str(task.number) for _, task in own],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            marker={
+                "color": [colours[task.executor] if is_done else RED for _, task in own],
+                "pattern": {"shape": "" if is_done else "/", "solidity": 0.3},
+                "line": {"width": 0.5, "color": "#8886"},
+            },
+            hovertext=[
+                f"stage {task.stage}, task {task.number}, attempt {task.attempt + 1}<br>"
+                f"{task.status.lower()} after {task.seconds:.2f} s"
+                for _, task in own
+            ],
+            hoverinfo="text",
+        )
+    figure.update_layout(barmode="overlay", showlegend=False, bargap=0.2, uniformtext={"mode": "hide", "minsize": 9})
+    figure.update_xaxes(title="seconds", rangemode="tozero", gridcolor=GRID)
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
     return figure
 
 
