@@ -221,6 +221,7 @@ PLANS: list[tuple[int, int, int, int]] = [
     (30_000, 70, 70, 34),  # the busiest symbol alone is too much
     (100_000, 10, 50, 50),  # exactly what one task may do
     (100_000, 10, 50, 51),
+    (100_500, 10, 100, 100),
     (10, 5, 60, 100),
     (0, 30, 50, 40),
     (7, 100_000_000_000_000_000, 100, 0),  # too many digits for a float
@@ -350,7 +351,7 @@ def check_latency(trial: Trial, latency: Callable[..., Any]) -> None:
         assert isinstance(result, tuple | list) and len(result) == 2, (
             f"{given} gave {short(result)}, which are not two numbers."
         )
-        shown = f"They are {short(sorted(mine))}." if len(mine) <= 10 else ""
+        shown = f"They are {', '.join(map(str, sorted(mine)))}." if len(mine) <= 10 else ""
         trial.stage("latencies that were measured")
         for one in result:
             assert any(same_number(one, measured) for measured in mine), (
@@ -570,6 +571,7 @@ CASES = [
     Case("PEPE", '{"price": 0.00000105, "before": 0.000001}', "5", "0.00000105 is exactly 5 percent above 0.000001."),
     Case("LOW", '{"price": 0.95, "before": 1}', "5", "0.95 is exactly 5 percent below 1."),
     Case("PART", '{"price": 105.9, "before": 101}', "4.85", "It is 4.9 away, and 4.9 is not percent."),
+    Case("NEAR", '{"price": 104.96, "before": 100}', "4.96", "4.96 percent are not 5."),
     Case("FALL", '{"price": 95, "before": 100.5}', "5.47", "5.47 percent of `before`."),
     Case(
         "OF_PRICE", '{"price": 95.1, "before": 100}', "4.9", "4.9 percent of `before`; of the price it would be more."

@@ -1,0 +1,8 @@
+# outcome: FAIL
+# stage: free slots
+# message: gave 5 free slots
+def look_at(answer):
+    free = answer["cores"]
+    lost = [w["id"] for w in answer["workers"] if w["state"] != "ALIVE"]
+    waiting = [p["name"] for p in answer["activeapps"] if p["cores"] == 0]
+    return free, lost, waiting

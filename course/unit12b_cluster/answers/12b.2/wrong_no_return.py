@@ -1,0 +1,8 @@
+# outcome: FAIL
+# stage: a number
+# message: Is there a `return`?
+def stage_time(durations, slots):
+    free_at = [0] * slots
+    for duration in durations:
+        first = free_at.index(min(free_at))
+        free_at[first] += duration

@@ -1,0 +1,11 @@
+# outcome: FAIL
+# stage: the first step: columns
+# message: there is no `symbol`
+def partial_volume(ticks, salts):
+    salted = ticks.withColumn("salt", F.col("kafka_offset") % salts)
+    return salted.groupBy("salt").agg(F.sum("size").alias("volume"), F.count("*").alias("ticks"))
+
+
+def total_volume(parts):
+    volume = F.coalesce(F.sum("volume"), F.lit(0)).alias("volume")
+    return parts.groupBy("symbol").agg(volume, F.sum("ticks").alias("ticks"))

@@ -1,0 +1,11 @@
+# outcome: FAIL
+# stage: groups are even
+# message: all wait for
+def partial_volume(ticks, salts):
+    salted = ticks.withColumn("salt", F.pmod(F.hash("symbol"), F.lit(salts)))
+    return salted.groupBy("symbol", "salt").agg(F.sum("size").alias("volume"), F.count("*").alias("ticks"))
+
+
+def total_volume(parts):
+    volume = F.coalesce(F.sum("volume"), F.lit(0)).alias("volume")
+    return parts.groupBy("symbol").agg(volume, F.sum("ticks").alias("ticks"))

@@ -1,0 +1,8 @@
+# outcome: FAIL
+# stage: no alert missing
+# message: lower by more
+def alerts(records, percent):
+    tick = F.from_json(F.col("value").cast("string"), "price decimal(20,8), before decimal(20,8)")
+    return records.where(
+        ((tick["price"] - tick["before"]) * 100 >= tick["before"] * percent) & (tick["before"] > 0)
+    ).select("key", "value")

@@ -1,0 +1,6 @@
+# outcome: FAIL
+# stage: no alert too many
+# message: `before` is 0
+def alerts(records, percent):
+    tick = F.from_json(F.col("value").cast("string"), "price decimal(20,8), before decimal(20,8)")
+    return records.where(F.abs(tick["price"] - tick["before"]) * 100 >= tick["before"] * percent).select("key", "value")
