@@ -1,5 +1,6 @@
 """What the exercises of unit 12b check."""
 
+import functools
 import itertools
 import json
 import random
@@ -497,7 +498,7 @@ def _check_repeat(trial: Trial, partial_volume: Callable[..., Any], frame: Any) 
     found = []
     for ticks in (frame, other):
         rows = _collected(
-            trial, "partial_volume(ticks, 8)", lambda ticks=ticks: partial_volume(ticks, 8), "once more", columns
+            trial, "partial_volume(ticks, 8)", functools.partial(partial_volume, ticks, 8), "once more", columns
         )
         found.append({(row["symbol"], row["salt"]): (row["volume"], row["ticks"]) for row in rows})
     trial.stage("the same groups when it is tried again")
@@ -590,7 +591,9 @@ CASES = [
 
 
 def _bytes(value: object) -> bytes | None:
-    return value.encode() if isinstance(value, str) else None if value is None else bytes(value)  # type: ignore[arg-type]
+    if isinstance(value, str):
+        return value.encode()
+    return bytes(value) if isinstance(value, bytes | bytearray) else None
 
 
 def _is_alert(case: Case, percent: int) -> bool:
@@ -662,7 +665,7 @@ def _check_real_time(trial: Trial, alerts: Callable[..., Any]) -> None:
         trial.broker.create_topic(topic, 1)
     sent = [case for case in CASES if case.value is not None]
     last = Case("LAST", '{"price": 300, "before": 100}', "200", "")
-    trial.broker.send(source, [(0, _bytes(case.key), _bytes(case.value), 0) for case in [*sent, last]])  # type: ignore[misc]
+    trial.broker.send(source, [(0, _bytes(case.key), _bytes(case.value), 0) for case in [*sent, last]])
     kafka = {"kafka.bootstrap.servers": trial.broker.address}
     stream = (
         trial.spark.readStream.format("kafka").options(**kafka, subscribe=source, startingOffsets="earliest").load()

@@ -14,7 +14,7 @@ from lab_utils.errors import LabError
 from lab_utils.look import COLOURS, GREY, GRID, LAYOUT, RED
 from lab_utils.teaching.cards import in_notebook
 from lab_utils.teaching.probes import Broker, Seen
-from lab_utils.teaching.spark_tasks import Task, rows_of
+from lab_utils.teaching.spark_tasks import Task, rows_of, span
 
 
 def _figure(height: int, title: str) -> Any:
@@ -116,8 +116,13 @@ def checkpoint_bars(checkpoint: Path) -> Any:
     return figure
 
 
-def task_bars(tasks: Sequence[Task], title: str) -> Any:
+def task_bars(tasks: Sequence[Task], title: str, until: float = 0) -> Any:
     """Tasks over time: one row a slot of an executor, one block a task with its number; hatched when it failed.
+
+    Args:
+        tasks: those to draw.
+        title: above the picture.
+        until: seconds that the axis shows at least, so that pictures can be compared.
 
     Raises:
         LabError: there is no task.
@@ -142,6 +147,7 @@ def task_bars(tasks: Sequence[Task], title: str) -> Any:
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
+            insidetextfont={"color": "white"},
             marker={
                 "color": [colours[task.executor] if is_done else RED for _, task in own],
                 "pattern": {"shape": "" if is_done else "/", "solidity": 0.3},
@@ -155,8 +161,8 @@ def task_bars(tasks: Sequence[Task], title: str) -> Any:
             hoverinfo="text",
         )
     figure.update_layout(barmode="overlay", showlegend=False, bargap=0.2, uniformtext={"mode": "hide", "minsize": 9})
-    figure.update_xaxes(title="seconds", rangemode="tozero", gridcolor=GRID)
-    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    figure.update_xaxes(title="seconds", range=[0, 1.02 * max(until, span(tasks))], gridcolor=GRID)
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], ticksuffix=" ")
     return figure
 
 
