@@ -4,6 +4,7 @@ import functools
 import itertools
 import json
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -96,7 +97,7 @@ CLUSTERS = {
     "12b.1",
     "What has the cluster?",
     hints=[
-        'Three lists in the answer matter: `answer["workers"]`, and `answer["activeapps"]`; one of them is asked twice.',
+        'Two lists of the answer matter: `answer["workers"]`, which is asked two things, and `answer["activeapps"]`.',
         "A worker that died stays in the list with its last numbers. What tells it from the others is its `state`. A program "
         "that waits has no `cores`.",
         '    free = sum(worker["coresfree"] for worker in answer["workers"] if …)\n'
@@ -665,7 +666,8 @@ def _check_real_time(trial: Trial, alerts: Callable[..., Any]) -> None:
         trial.broker.create_topic(topic, 1)
     sent = [case for case in CASES if case.value is not None]
     last = Case("LAST", '{"price": 300, "before": 100}', "200", "")
-    trial.broker.send(source, [(0, _bytes(case.key), _bytes(case.value), 0) for case in [*sent, last]])
+    now = int(time.time() * 1000)
+    trial.broker.send(source, [(0, _bytes(case.key), _bytes(case.value) or b"", now) for case in [*sent, last]])
     kafka = {"kafka.bootstrap.servers": trial.broker.address}
     stream = (
         trial.spark.readStream.format("kafka").options(**kafka, subscribe=source, startingOffsets="earliest").load()
