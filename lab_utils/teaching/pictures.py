@@ -1,4 +1,4 @@
-"""Pictures drawn from what is there now: partitions, checkpoints and tasks as bars, and the map of the pipeline."""
+"""Pictures drawn from what is there now: partitions and checkpoints as bars, and the map of the pipeline."""
 
 import itertools
 import json

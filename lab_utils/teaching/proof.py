@@ -49,7 +49,8 @@ JOB_SECONDS = 300.0
 
 PROOF_PORTS = range(19_300, 29_300, 40)
 """Not 9092: there a client that forgets the broker's address finds the broker all the same. A proof has forty of
-its own, as another one may run beside it, and brokers are stopped and started in both."""
+its own, as another one may run beside it, and brokers are stopped and started in both. The second lab of a lesson takes
+six of them for the brokers of a cluster, ten further than the first lab's, and its PostgreSQL must not be among these."""
 
 Say = Callable[[str], None]
 
@@ -467,7 +468,7 @@ def own_stack() -> Iterator[Path]:
             LAB_JARS_DIR=str(jars),
             LAB_COURSE_DIR=str(course),
             LAB_KAFKA_PORT=str(port),
-            LAB_POSTGRES_PORT=str(port + 5),
+            LAB_POSTGRES_PORT=str(port + 8),
             LAB_ZOOKEEPER_PORT=str(port + 25),
             LAB_SPARK_PORT=str(port + 30),
             **NONE_ELSEWHERE,
