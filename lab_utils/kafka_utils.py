@@ -161,9 +161,23 @@ def make_consumer(*topics: str, **options: Any) -> Any:
         **options,
     }
     try:
-        return KafkaConsumer(*topics, bootstrap_servers=servers, **settings)
+        consumer = KafkaConsumer(*topics, bootstrap_servers=servers, **settings)
     except KafkaError as error:
         raise no_answer(servers, error) from None
+    _finish_what_it_began(consumer)
+    return consumer
+
+
+def _finish_what_it_began(consumer: Any) -> None:
+    """Mend kafka-python (3.0.12), whose consumer may stay outside its group for good, without an error.
+
+    A consumer that has joined before it knew the topic's partitions joins again when it does. If `poll` returns in the
+    middle of that, as it must when its time is up, nothing reminds the next one of it: the assignment is dropped,
+    and no heartbeat is sent. The Java client had the same fault (KAFKA-9815, apache/kafka#8420).
+    """
+    coordinator = consumer._coordinator
+    needs = coordinator.need_rejoin
+    coordinator.need_rejoin = lambda: needs() or coordinator._join_task is not None
 
 
 def end_offsets(topics: Iterable[str] = TOPICS) -> dict[tuple[str, int], int]:
