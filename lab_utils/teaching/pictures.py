@@ -1,5 +1,6 @@
-"""Pictures drawn from what is there now: partitions and checkpoints as bars, and the map of the pipeline."""
+"""Pictures drawn from what is there now: partitions, their copies, checkpoints, who had what when, the map of the pipeline."""
 
+import dataclasses
 import itertools
 import json
 from collections import Counter
@@ -178,6 +179,103 @@ def _offsets_in(file: Path) -> dict[str, int]:
 
 def _word(raw: bytes | None) -> str:
     return "no value" if raw is None else raw.decode(errors="replace")
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """Who had something from when to when."""
+
+    row: str
+    """What was had, such as a partition."""
+    start: float
+    """In seconds."""
+    end: float
+    who: str | None
+    """None when nobody had it."""
+
+
+def draw_spans(title: str, spans: Sequence[Span], moments: Mapping[str, float] | None = None) -> Any:
+    """A row for each thing, a coloured piece for each time that somebody had it.
+
+    Args:
+        title: of the picture.
+        spans: in any order; rows are drawn in the order of their names.
+        moments: what to mark with a line across → when, in seconds.
+    """
+    rows = sorted({span.row for span in spans}, reverse=True)
+    figure = _figure(150 + 34 * len(rows), title)
+    for who in sorted({span.who for span in spans}, key=lambda who: (who is None, who or "")):
+        own = [span for span in spans if span.who == who]
+        figure.add_bar(
+            name=who or "nobody",
+            orientation="h",
+            x=[round(span.end - span.start, 3) for span in own],
+            base=[round(span.start, 3) for span in own],
+            y=[span.row for span in own],
+            marker={
+                "color": _colour_of(who, spans),
+                "pattern": {"shape": "" if who else "/", "solidity": 0.3},
+                "line": {"width": 0.5, "color": "#8886"},
+            },
+            hovertext=[f"{span.start:.1f} s to {span.end:.1f} s" for span in own],
+            hoverinfo="text+name",
+        )
+    mark_moments(figure, moments or {})
+    figure.update_layout(barmode="overlay", showlegend=True)
+    figure.update_xaxes(title="seconds", gridcolor=GRID)
+    figure.update_yaxes(categoryorder="array", categoryarray=rows)
+    return figure
+
+
+def _colour_of(who: str | None, spans: Sequence[Span]) -> str:
+    names = sorted({span.who for span in spans if span.who is not None})
+    return GREY if who is None else COLOURS[names.index(who) % len(COLOURS)]
+
+
+def mark_moments(figure: Any, moments: Mapping[str, float]) -> None:
+    """A dashed line across a figure at each of these seconds, with its name."""
+    for number, (name, second) in enumerate(moments.items()):
+        figure.add_vline(x=second, line={"color": RED, "width": 1.5, "dash": "dash"})
+        figure.add_annotation(
+            x=second, y=1, yref="paper", yanchor="bottom", yshift=14 * (number % 2), text=name, showarrow=False
+        )
+    if moments:
+        figure.update_layout(margin={"t": 84})
+
+
+def draw_copies(title: str, partitions: Sequence[Mapping[str, Any]]) -> Any:
+    """Where the copies of a topic are: a row a partition, a column a broker.
+
+    Args:
+        title: of the picture.
+        partitions: as `describe_topics` of kafka-python gives them.
+    """
+    brokers = sorted({broker for part in partitions for broker in part["replica_nodes"]})
+    numbers = sorted(part["partition_index"] for part in partitions)
+    figure = _figure(160 + 34 * len(numbers), title)
+    kinds = {"leads": [], "in sync": [], "not in sync": []}  # type: dict[str, list[tuple[int, int]]]
+    for part in partitions:
+        for broker in part["replica_nodes"]:
+            kind = "in sync" if broker in part["isr_nodes"] else "not in sync"
+            kinds["leads" if broker == part["leader_id"] else kind].append((broker, part["partition_index"]))
+    looks = {"leads": (COLOURS[1], "square"), "in sync": (COLOURS[0], "square"), "not in sync": (RED, "x-thin")}
+    for kind, places in kinds.items():
+        colour, symbol = looks[kind]
+        figure.add_scatter(
+            name=kind,
+            mode="markers",
+            x=[f"broker {broker}" for broker, _ in places],
+            y=[f"partition {number}" for _, number in places],
+            marker={"color": colour, "symbol": symbol, "size": 22, "line": {"width": 3, "color": colour}},
+            hoverinfo="x+y+name",
+        )
+    figure.update_layout(showlegend=True, legend={"itemsizing": "constant"})
+    names = [f"broker {broker}" for broker in brokers]
+    figure.update_xaxes(categoryorder="array", categoryarray=names, range=[-0.6, len(names) - 0.4], side="top")
+    rows = [f"partition {number}" for number in reversed(numbers)]
+    figure.update_yaxes(categoryorder="array", categoryarray=rows, range=[-0.6, len(rows) - 0.4])
+    figure.update_layout(margin={"t": 80})
+    return figure
 
 
 STATIONS = (
