@@ -1,0 +1,21 @@
+def read_together(consumer, topic, handle, is_over):
+    handled = {}
+
+    class HandOver(AsyncConsumerRebalanceListener):
+        async def on_partitions_assigned(self, assigned):
+            pass
+
+        async def on_partitions_revoked(self, revoked):
+            mine = {place: handled.pop(place) for place in revoked if place in handled}
+            if mine:
+                await consumer.commit_async(mine)
+
+    consumer.subscribe([topic], listener=HandOver())
+    try:
+        while not is_over():
+            for place, records in consumer.poll(timeout_ms=200).items():
+                for record in records:
+                    handle(record)
+                    handled[place] = OffsetAndMetadata(record.offset + 1, "", -1)
+    finally:
+        consumer.close()

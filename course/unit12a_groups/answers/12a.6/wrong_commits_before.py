@@ -1,0 +1,22 @@
+# outcome: FAIL
+# stage: a record that cannot be handled
+# message: offset 18 is committed
+def read_together(consumer, topic, handle, is_over):
+    handled = {}
+
+    class HandOver(AsyncConsumerRebalanceListener):
+        async def on_partitions_assigned(self, assigned):
+            handled.clear()
+
+        async def on_partitions_revoked(self, revoked):
+            await consumer.commit_async(dict(handled))
+
+    consumer.subscribe([topic], listener=HandOver())
+    try:
+        while not is_over():
+            for place, records in consumer.poll(timeout_ms=200).items():
+                for record in records:
+                    handled[place] = OffsetAndMetadata(record.offset + 1, "", -1)
+                    handle(record)
+    finally:
+        consumer.close()
