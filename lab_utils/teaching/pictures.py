@@ -202,22 +202,22 @@ def draw_spans(title: str, spans: Sequence[Span], moments: Mapping[str, float] |
         spans: in any order; rows are drawn in the order of their names.
         moments: what to mark with a line across → when, in seconds.
     """
-    rows = sorted({span.row for span in spans}, reverse=True)
+    rows = sorted({piece.row for piece in spans}, reverse=True)
     figure = _figure(150 + 34 * len(rows), title)
-    for who in sorted({span.who for span in spans}, key=lambda who: (who is None, who or "")):
-        own = [span for span in spans if span.who == who]
+    for who in sorted({piece.who for piece in spans}, key=lambda who: (who is None, who or "")):
+        own = [piece for piece in spans if piece.who == who]
         figure.add_bar(
             name=who or "nobody",
             orientation="h",
-            x=[round(span.end - span.start, 3) for span in own],
-            base=[round(span.start, 3) for span in own],
-            y=[span.row for span in own],
+            x=[round(piece.end - piece.start, 3) for piece in own],
+            base=[round(piece.start, 3) for piece in own],
+            y=[piece.row for piece in own],
             marker={
                 "color": _colour_of(who, spans),
                 "pattern": {"shape": "" if who else "/", "solidity": 0.3},
                 "line": {"width": 0.5, "color": "#8886"},
             },
-            hovertext=[f"{span.start:.1f} s to {span.end:.1f} s" for span in own],
+            hovertext=[f"{piece.start:.1f} s to {piece.end:.1f} s" for piece in own],
             hoverinfo="text+name",
         )
     mark_moments(figure, moments or {})
@@ -228,7 +228,7 @@ def draw_spans(title: str, spans: Sequence[Span], moments: Mapping[str, float] |
 
 
 def _colour_of(who: str | None, spans: Sequence[Span]) -> str:
-    names = sorted({span.who for span in spans if span.who is not None})
+    names = sorted({piece.who for piece in spans if piece.who is not None})
     return GREY if who is None else COLOURS[names.index(who) % len(COLOURS)]
 
 
