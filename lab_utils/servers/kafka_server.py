@@ -28,6 +28,8 @@ NAME = "kafka"
 START_SECONDS = 60
 STOP_SECONDS = 20
 ATTEMPTS = 3
+TAKEN = "already in use"
+"""In what a broker says whose port somebody else has taken meanwhile."""
 FORMATTER = "kafka.tools.StorageTool"
 CLEANER_BUFFER = "log.cleaner.dedupe.buffer.size=8388608"
 """A broker whose heap has no room for this buffer ends with "Error starting LogManager" (`LogCleaner`)."""
@@ -300,7 +302,7 @@ def _start_all(java: Java, wanted: Sequence[Broker]) -> None:
         reason = _launch(java, wanted, wanted)
         if reason is None:
             return
-        if "already in use" not in reason or attempt == ATTEMPTS - 1:
+        if TAKEN not in reason or attempt == ATTEMPTS - 1:
             raise LabError(
                 f"Kafka did not start: {reason}.",
                 f"Look at `lab logs {wanted[0].name}`; `lab reset` starts over with empty topics and tables.",
@@ -473,7 +475,9 @@ def _failure_reason(broker: Broker, seen_before: Mapping[Broker, int]) -> str:
     with log.open("rb") if log.exists() else broker.output_file.open("rb") as file:
         file.seek(seen_before[broker])
         lines = file.read().decode(errors="replace").splitlines()
-    telling = [line for line in lines if "Exception:" in line or "level=ERROR" in line or "level=FATAL" in line]
+    errors = [line for line in lines if "Exception:" in line or "level=ERROR" in line or "level=FATAL" in line]
+    # A broker that cannot have its port goes on to stumble over what was never made: the last error says nothing.
+    telling = [line for line in errors if TAKEN in line] or errors
     output = processes.last_lines(broker.output_file, ("Exception", "Error", "error"), 1)
     return (telling[-1].strip() if telling else output) or "it ended without a word"
 
