@@ -21,6 +21,7 @@ from rich.table import Column, Table
 from lab_utils.errors import LabError
 from lab_utils.servers.profiles import Profile
 from lab_utils.settings import ROOT, settings
+from lab_utils.signals import end_on_sigterm_as_on_ctrl_c
 
 if TYPE_CHECKING:
     from lab_utils.feeds.file_feed import Recording
@@ -955,4 +956,5 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
+    end_on_sigterm_as_on_ctrl_c()
     sys.exit(main())

@@ -13,6 +13,11 @@ class Stop(threading.Event):
     interrupted = False
 
 
+def end_on_sigterm_as_on_ctrl_c() -> None:
+    """From now on SIGTERM raises KeyboardInterrupt, so that what a command has started is stopped before it ends."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
     """The event of this block. A second Ctrl-C ends the program at once, as it would without this."""

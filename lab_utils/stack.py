@@ -27,6 +27,8 @@ from lab_utils.servers import (
 from lab_utils.servers.profiles import Profile
 from lab_utils.settings import settings
 
+LEFTOVER_SECONDS = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class ServerStatus:
@@ -108,8 +110,8 @@ def _stop_servers() -> list[str]:
     if "zookeeper" in servers and zookeeper_server.stop():  # after the broker, which takes its leave of it
         names.append("zookeeper")
     for leftover in leftovers():
-        processes.stop_process(leftover, seconds=0)
-        names.append(f"process {leftover.pid} of another profile")
+        processes.stop_process(leftover, seconds=LEFTOVER_SECONDS)
+        names.append(f"process {leftover.pid} of another profile or a lesson")
     return names
 
 
@@ -152,12 +154,15 @@ MAINS = {"kafka.Kafka", zookeeper_server.MAIN, *(daemon.main for daemon in spark
 
 
 def leftovers() -> list[psutil.Process]:
-    """Servers of this state folder that its profile does not have: their file `profile` was changed while they ran."""
+    """Servers in this state folder that its profile does not have, and what belongs to them.
+
+    The file `profile` was changed while they ran, or a lesson was left in the middle that has started servers of its own.
+    """
     known = {part.process.pid for part in parts() if part.process is not None}
     folder = f"{settings().state_dir}{os.sep}"
     return [
         process
-        for process, arguments in processes.find_programs(MAINS)
+        for process, arguments in processes.find_programs({*MAINS, postgres_server.LISTENS, "lab_utils.cli"})
         if process.pid not in known and any(argument.startswith(folder) for argument in arguments)
     ]
 

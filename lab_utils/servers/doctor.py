@@ -159,7 +159,10 @@ def _profile() -> Finding:
     if not others:
         return Finding("profile", True, profile)
     return Finding(
-        "profile", False, f"{profile}, but servers of another one run (process {others}).", "Stop them with: lab down"
+        "profile",
+        False,
+        f"{profile}, but servers of another one, or of a lesson, run (process {others}).",
+        "Stop them with: lab down",
     )
 
 

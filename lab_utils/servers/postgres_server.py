@@ -44,6 +44,8 @@ READER_LIMITS = (
 )
 START_SECONDS = 60
 NOBODY = 65534
+LISTENS = f"listen_addresses={processes.HOST}"
+"""On the command line of each lab's postmaster, by which it is found."""
 
 SERVER_SETTINGS = {
     "listen_addresses": processes.HOST,
@@ -102,7 +104,7 @@ def address() -> str:
 
 def process() -> psutil.Process | None:
     """The running postmaster of this checkout."""
-    arguments = ("-D", str(_data()), f"listen_addresses={processes.HOST}")
+    arguments = ("-D", str(_data()), LISTENS)
     return processes.server_process(NAME, *arguments)
 
 

@@ -8,6 +8,7 @@ from lab_utils import kafka_utils, stack
 from lab_utils.servers import kafka_server, profiles, spark_server, zookeeper_server
 from lab_utils.servers.profiles import Profile
 from lab_utils.settings import settings
+from lab_utils.teaching import another_lab
 from lab_utils.teaching.probes import Broker
 from lab_utils.waiting import wait_until
 from tests.labs import Lab
@@ -119,4 +120,15 @@ def test_servers_of_another_profile_are_found_and_stopped(lab: Lab) -> None:
     assert zookeeper is not None and f"(process {zookeeper.pid})" in doctor.stdout and "lab down" in doctor.stdout
     stopped = lab.run("down")
     assert f"process {zookeeper.pid} of another profile" in stopped.stdout
+    assert lab.processes() == []
+
+
+def test_a_second_lab_that_a_lesson_has_left_is_found_and_stopped(lab: Lab) -> None:
+    with another_lab(settings().state_dir / "unit12a" / "second"):
+        stack.up()
+        left = [part.process.pid for part in stack.parts() if part.process is not None]
+    assert len(left) == 2
+    doctor = lab.run("doctor", "--json")
+    assert all(str(pid) in doctor.stdout for pid in left) and "or of a lesson" in doctor.stdout
+    assert lab.run("down").returncode == 0
     assert lab.processes() == []

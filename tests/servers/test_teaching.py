@@ -2,6 +2,8 @@
 
 import gc
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -13,7 +15,7 @@ import nbformat
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from lab_utils import db_utils, kafka_utils
+from lab_utils import db_utils, kafka_utils, stack
 from lab_utils.errors import LabError
 from lab_utils.servers import kafka_server, processes
 from lab_utils.settings import ROOT
@@ -187,6 +189,30 @@ def test_a_setting_that_the_broker_learns_of_a_moment_later_is_right(running_lab
     for timer in late:
         timer.join()
     assert report.outcome is Outcome.PASS, report
+
+
+def test_a_proof_that_is_asked_to_end_leaves_no_server(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LAB_")}
+    proof = subprocess.Popen(
+        [sys.executable, "-m", "lab_utils.cli", "verify", "00"],
+        env={**clean, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def of_the_proof() -> list[str]:
+        return [" ".join(line) for _, line in processes.find_programs(stack.MAINS) if str(tmp_path) in " ".join(line)]
+
+    try:
+        wait_until(lambda: of_the_proof() and any(tmp_path.glob("lab-verify-*/notebooks_*")), 120, "the lesson to run")
+        proof.terminate()
+        assert proof.wait(60) == 130
+        assert of_the_proof() == []
+        assert list(tmp_path.glob("lab-verify-*")) == []
+    finally:
+        proof.kill()
+        proof.communicate()
 
 
 # --- Reset ------------------------------------------------------------------------------------------------------
