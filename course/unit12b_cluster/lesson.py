@@ -243,7 +243,7 @@ for name in ("spark.master", "spark.cores.max", "spark.executor.cores", "spark.e
 with another_lab(cluster):
     spark = get_spark(**on_cluster, **PAGE)
     make_topic("unit12b.in8", 8, (str(number).encode() for number in range(800)))
-wait_until(lambda: ask_master()["coresused"] == 2, 60, "the executors")
+wait_until(lambda: ask_master()["coresused"] == 2, 120, "the executors")
 say_workers()
 
 # %% [markdown]
@@ -456,13 +456,13 @@ def works() -> bool:
     return any(task.executor == executor_id and task.status == "RUNNING" for task in all_tasks(spark, began))
 
 
-wait_until(works, 60, "a task on worker 1")
+wait_until(works, 120, "a task on worker 1")
 for victim in victims:
     victim.kill()
 print("killed: worker 1 and its executor", executor_id, "after", seen()[0], "ticks were in")
 
 # %%
-wait_until(lambda: ask_master()["aliveworkers"] == 1, 60, "the master to notice")
+wait_until(lambda: ask_master()["aliveworkers"] == 1, 120, "the master to notice")
 say_workers()
 wait_until(lambda: seen()[0] >= SEEN, 120, "the other batches")
 print()
@@ -495,9 +495,9 @@ for task in tasks:
 # %%
 with another_lab(cluster):
     lab("up")
-wait_until(lambda: ask_master()["coresused"] == 2, 60, "a new executor")
+wait_until(lambda: ask_master()["coresused"] == 2, 120, "a new executor")
 say_workers()
-wait_until(lambda: sum(told["isActive"] for told in ask(spark, "/executors")) == 3, 60, "the driver to know it")
+wait_until(lambda: sum(told["isActive"] for told in ask(spark, "/executors")) == 3, 120, "the driver to know it")
 print()
 for told in ask(spark, "/allexecutors"):
     print(f"{told['id']:7}", "lives" if told["isActive"] else f"is gone: {told.get('removeReason', '')[:60]}")
@@ -513,7 +513,7 @@ query.stop()
 spark.stop()
 writer.close()
 engine.dispose()
-wait_until(lambda: ask_master()["coresused"] == 0, 60, "our executors to end")
+wait_until(lambda: ask_master()["coresused"] == 0, 120, "our executors to end")
 print("programs on the cluster:", len(ask_master()["activeapps"]), "now,", len(ask_master()["completedapps"]), "ended")
 
 # %%
@@ -547,7 +547,7 @@ with another_lab(cluster):
     send_crypto(recorded[:2000])
     command = [sys.executable, "-m", "lab_utils.cli", "--state-dir", str(cluster), "stream"]
     driver = spawn(command, folder / "stream.log")
-    wait_until(lambda: stored()[0] > 0, 180, "the first rows of lab stream")
+    wait_until(lambda: stored()[0] > 0, 240, "the first rows of lab stream")
     send_crypto(recorded[2000:])
     processes = psutil.Process(driver.pid)
     for process in [processes, *processes.children(recursive=True)]:  # Python, and the Java of the driver
@@ -560,7 +560,7 @@ with another_lab(cluster):
 # job of what runs the driver: Kubernetes, systemd, YARN. Here it is you:
 
 # %%
-wait_until(lambda: ask_master()["coresused"] == 0, 60, "the master to clear up")
+wait_until(lambda: ask_master()["coresused"] == 0, 120, "the master to clear up")
 print("programs on the cluster:", len(ask_master()["activeapps"]))
 with another_lab(cluster):
     lab("stream", "--once")

@@ -21,7 +21,7 @@ PAGE = {"spark.ui.enabled": "true", "spark.ui.port": "0", "spark.ui.liveUpdate.p
 at once; by default some of those within a tenth of a second are left out until something else happens."""
 
 ANSWER_SECONDS = 60
-LATE_SECONDS = 30
+LATE_SECONDS = 60
 """The page hears of the end of a task a moment after it."""
 ALL = 100_000
 """A list of tasks has 20 unless one asks for more."""
