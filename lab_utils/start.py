@@ -1,6 +1,7 @@
 """The main job, `lab start`: servers, producers and Spark as processes of their own, watched from here."""
 
 import dataclasses
+import functools
 import json
 import os
 import secrets
@@ -37,6 +38,8 @@ FIRST_TICK_SECONDS = 60
 DRAIN_SECONDS = 120
 PRODUCER_STOP_SECONDS = 45
 STREAM_STOP_SECONDS = 30
+JUPYTER_START_SECONDS = 60
+JUPYTER_ATTEMPTS = 3
 JUPYTER_STOP_SECONDS = 10
 EXCHANGE_START_SECONDS = 60
 DASHBOARD_START_SECONDS = 60
@@ -613,9 +616,29 @@ def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
     Raises:
         LabError: it does not answer in time.
     """
-    port = processes.choose_port("jupyter", settings().jupyter_port)
+    tried: list[int] = []
+    while True:
+        port = processes.choose_port("jupyter", settings().jupyter_port, taken=tried)
+        token = secrets.token_urlsafe(16)
+        started = _spawn_jupyter(port, token)
+        is_ours = functools.partial(_is_ours, started, f"http://{processes.HOST}:{port}/api/status", token)
+        try:
+            wait_until(is_ours, JUPYTER_START_SECONDS, "JupyterLab", every=0.2)
+        except WaitTimeout:
+            is_taken = started.poll() is not None and not processes.is_free(port)
+            started.kill()
+            tried.append(port)
+            if not is_taken or len(tried) == JUPYTER_ATTEMPTS:
+                raise LabError("JupyterLab did not start.", "Look at: lab logs jupyter") from None
+        except KeyboardInterrupt:  # somebody pressed Ctrl-C twice
+            started.kill()
+            raise
+        else:
+            return started, f"http://{processes.HOST}:{port}/lab?token={token}"
+
+
+def _spawn_jupyter(port: int, token: str) -> subprocess.Popen[bytes]:
     folder = settings().state_dir / "jupyter"
-    token = secrets.token_urlsafe(16)
     environment = {
         "JUPYTER_TOKEN": token,  # in the environment, where the process list does not show it
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
@@ -627,25 +650,17 @@ def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
     write_jupyter_config(folder / "config", JUPYTER_OVERRIDES)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--port-retries=0"]
     command += [f"--ServerApp.ip={processes.HOST}", f"--ServerApp.root_dir={ROOT}", "--allow-root"]
-    log = settings().logs_dir / "jupyter.log"
-    started = processes.spawn(command, log, env=environment, cwd=ROOT)
+    started = processes.spawn(command, settings().logs_dir / "jupyter.log", env=environment, cwd=ROOT)
     processes.write_record("jupyter", processes.Record(started.pid, port, settings().jupyter_port))
-    address = f"http://{processes.HOST}:{port}/lab?token={token}"
-    try:
-        wait_until(lambda: _answers(f"http://{processes.HOST}:{port}/api", started), 60, "JupyterLab", every=0.2)
-    except WaitTimeout:
-        started.kill()
-        raise LabError("JupyterLab did not start.", "Look at: lab logs jupyter") from None
-    except KeyboardInterrupt:  # somebody pressed Ctrl-C twice
-        started.kill()
-        raise
-    return started, address
+    return started
 
 
-def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
+def _is_ours(process: subprocess.Popen[bytes], address: str, token: str) -> bool:
+    """Whether JupyterLab answers, and it is this one: another lab may have taken the port since it was chosen."""
     if process.poll() is not None:
         raise WaitTimeout("it ended")
     try:
-        return httpx.get(address, timeout=2, trust_env=False).status_code == httpx.codes.OK
+        answer = httpx.get(address, headers={"Authorization": f"token {token}"}, timeout=2, trust_env=False)
     except httpx.TransportError:
         return False
+    return answer.status_code == httpx.codes.OK

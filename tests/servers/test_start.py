@@ -184,7 +184,9 @@ def open_notebook(lab: Lab) -> tuple["subprocess.Popen[str]", str]:
 
 
 def answers(address: str) -> bool:
-    return httpx.get(address, follow_redirects=True, trust_env=False).status_code == httpx.codes.OK
+    """Whether the JupyterLab there is the one whose token this is: another one shows its login page."""
+    status = address.replace("/lab?", "/api/status?")
+    return httpx.get(status, trust_env=False).status_code == httpx.codes.OK
 
 
 def test_lab_notebook_opens_jupyterlab_alone_and_ctrl_c_ends_it(stopped_lab: Lab) -> None:
@@ -203,6 +205,22 @@ def test_lab_notebook_opens_jupyterlab_alone_and_ctrl_c_ends_it(stopped_lab: Lab
     assert (notebook.returncode, complaints) == (130, "")
     assert not jupyter.is_running()
     assert stopped_lab.processes() == []
+
+
+def test_two_labs_whose_notebooks_start_at_once_are_each_told_their_own_address(
+    stopped_lab: Lab, fresh_lab: Lab
+) -> None:
+    labs = (stopped_lab, fresh_lab)
+    notebooks = [lab.begin("notebook") for lab in labs]
+    lines = [notebook.stdout.readline() for notebook in notebooks if notebook.stdout is not None]
+    addresses = [found.group() for found in map(ADDRESS.search, lines) if found]
+    assert len(set(addresses)) == 2
+    assert all(map(answers, addresses))
+    for notebook in notebooks:
+        os.killpg(notebook.pid, signal.SIGINT)
+        _, complaints = notebook.communicate(timeout=60)
+        assert (notebook.returncode, complaints) == (130, "")
+    assert [lab.processes() for lab in labs] == [[], []]
 
 
 def test_what_a_killed_lab_notebook_left_gives_way_to_the_next(stopped_lab: Lab) -> None:
