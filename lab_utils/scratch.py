@@ -3,16 +3,15 @@
 It never uses servers elsewhere: what is done to this one is no way to treat somebody else's.
 """
 
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab_utils import db_utils, kafka_utils, stack
 from lab_utils.servers.elsewhere import NONE_ELSEWHERE
 from lab_utils.servers.profiles import Profile
-from lab_utils.settings import settings
+from lab_utils.settings import environment, settings
 
 KEPT = "results"
 """The folder in its state folder that outlives a run."""
@@ -28,28 +27,18 @@ def own_stack(name: str, profile: Profile | None = None) -> Iterator[Path]:
 
     At the end the servers are stopped and their data is deleted: ten million rows are two gigabytes.
     """
-    before = {name: os.environ.get(name) for name in ("LAB_STATE_DIR", *NONE_ELSEWHERE)}
     folder = settings().state_dir / name
     results = folder / KEPT
     results.mkdir(parents=True, exist_ok=True)
-    _use({"LAB_STATE_DIR": str(folder), **NONE_ELSEWHERE})
-    try:
-        _remove_old(folder)
-        stack.up(profile)
-        db_utils.check_topics(kafka_utils.topic_ids())
-        yield results
-    finally:
-        stack.down()
-        _remove_old(folder)
-        _use(before)
-
-
-def _use(environment: Mapping[str, str | None]) -> None:
-    for name, value in environment.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    with environment(LAB_STATE_DIR=str(folder), **NONE_ELSEWHERE):
+        try:
+            _remove_old(folder)
+            stack.up(profile)
+            db_utils.check_topics(kafka_utils.topic_ids())
+            yield results
+        finally:
+            stack.down()
+            _remove_old(folder)
 
 
 def _remove_old(folder: Path) -> None:

@@ -1,7 +1,9 @@
 """Every setting of the lab, from `.env` and the environment (the environment wins)."""
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -129,3 +131,18 @@ def _load(_env_file: object, _environment: frozenset[tuple[str, str]]) -> Settin
         raise LabError(f"The file .env cannot be read ({error}).", "Save it as UTF-8 text, readable by you.") from None
     folders = ("state_dir", "jars_dir", "course_dir", "work_dir")
     return loaded.model_copy(update={name: getattr(loaded, name).resolve() for name in folders})
+
+
+@contextlib.contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Inside it the environment has these values, and `settings()` goes by them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

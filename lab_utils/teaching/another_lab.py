@@ -1,30 +1,14 @@
 """A second lab beside the learner's own, for lessons whose servers are of another kind: a cluster, a ZooKeeper."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from lab_utils.servers.elsewhere import NONE_ELSEWHERE
-from lab_utils.settings import settings
+from lab_utils.settings import environment, settings
 
 FURTHER = 10
 """How far its ports lie from those of the lab: each keeps its own when it is started again."""
-
-
-@contextlib.contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """Inside it the environment has these values."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from lab_utils.errors import LabError
 from lab_utils.servers.elsewhere import NONE_ELSEWHERE
-from lab_utils.settings import ROOT, settings
+from lab_utils.settings import ROOT, environment, settings
 from lab_utils.teaching import builder, records
-from lab_utils.teaching.another_lab import environment
 from lab_utils.teaching.cards import MIME
 from lab_utils.teaching.engine import evaluate
 from lab_utils.teaching.mutants import mutants

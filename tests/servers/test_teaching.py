@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from lab_utils.teaching.trial import Trial
 from lab_utils.teaching.units import find_exercise
 from lab_utils.waiting import wait_until
 from tests.labs import Lab
+from tests.servers.outside import clean_environment
 
 
 @pytest.fixture
@@ -192,10 +192,9 @@ def test_a_setting_that_the_broker_learns_of_a_moment_later_is_right(running_lab
 
 
 def test_a_proof_that_is_asked_to_end_leaves_no_server(tmp_path: Path) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LAB_")}
     proof = subprocess.Popen(
         [sys.executable, "-m", "lab_utils.cli", "verify", "00"],
-        env={**clean, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        env=clean_environment(PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path)),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
