@@ -165,6 +165,7 @@ def make_consumer(*topics: str, **options: Any) -> Any:
     except KafkaError as error:
         raise no_answer(servers, error) from None
     _finish_what_it_began(consumer)
+    _ask_again_for_the_unknown(consumer)
     return consumer
 
 
@@ -178,6 +179,24 @@ def _finish_what_it_began(consumer: Any) -> None:
     coordinator = consumer._coordinator
     needs = coordinator.need_rejoin
     coordinator.need_rejoin = lambda: needs() or coordinator._join_task is not None
+
+
+def _ask_again_for_the_unknown(consumer: Any) -> None:
+    """Mend kafka-python (3.0.12), which drops some of the partitions whose offsets it is asked for.
+
+    Those whose leader it does not know it leaves out as soon as it knows that of another, and ends with a bare KeyError:
+    so `end_offsets` of two topics fails when the consumer has met only one of them. The Java client asks again for them
+    (`partitionsToRetry` in its OffsetFetcher).
+    """
+    fetcher, cluster = consumer._fetcher, consumer._fetcher._manager.cluster
+    send = fetcher._send_list_offsets_requests
+
+    async def send_and_keep_the_rest(times: dict[TopicPartition, int]) -> tuple[Any, set[TopicPartition]]:
+        unknown = {place for place in times if cluster.leader_for_partition(place) in (None, -1)}
+        offsets, again = await send(times)
+        return offsets, again | unknown
+
+    fetcher._send_list_offsets_requests = send_and_keep_the_rest
 
 
 def end_offsets(topics: Iterable[str] = TOPICS) -> dict[tuple[str, int], int]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from lab_utils import db_utils, kafka_utils, stack
@@ -49,6 +50,17 @@ def test_the_broker_says_what_a_topic_holds(broker: Broker) -> None:
     assert broker.setting("asked", "cleanup.policy") == "delete", "also settings that nobody changed"
     assert broker.end_offsets("asked") == {0: 1, 1: 1}
     assert broker.records("asked") == sorted(sent, key=lambda seen: seen.partition)
+
+
+def test_a_consumer_gives_the_offsets_of_a_topic_it_knows_and_of_one_it_has_not_met(broker: Broker) -> None:
+    for topic in ("met", "not.met"):
+        broker.create_topic(topic, 2)
+    broker.send("not.met", [(1, None, b"x", 1_700_000_000_000)])
+    consumer = broker.consumer()
+    known, unknown = TopicPartition("met", 0), TopicPartition("not.met", 1)
+    assert consumer.end_offsets([known]) == {known: 0}
+    assert consumer.end_offsets([known, unknown]) == {known: 0, unknown: 1}
+    assert consumer.offsets_for_times({known: 0, unknown: 1_800_000_000_000}) == {known: None, unknown: None}
 
 
 def test_a_producer_that_nobody_flushed_is_closed_for_good_and_says_nothing_later(
