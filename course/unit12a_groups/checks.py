@@ -183,9 +183,12 @@ def check_behind(trial: Trial, behind: Callable[..., Any]) -> None:
     with kafka_utils.admin() as admin:  # the oldest two of partition 2 are gone, as by retention
         admin.delete_records({TopicPartition(topic, 2): 2})
     trial.broker.commit(group, topic, commits)
+    # Nobody reads both: kafka-python 3.0.12 raises a bare KeyError when it is asked for the offsets of a topic that it
+    # knows and of one that it does not know yet. An answer that counts both topics should hear what is wrong with it.
     for name in ("ann", "ben", "cleo", "dora", "eve"):
-        Member(trial, group, name, [topic, other])
-    settled = _await_group(trial, group, members=5, partitions=6)
+        Member(trial, group, name, [topic])
+    Member(trial, group, "fay", [other])
+    settled = _await_group(trial, group, members=6, partitions=6)
     trial.stage("returns a dictionary")
     found = trial.call(behind, trial.broker.address, group, topic)
     assert isinstance(found, dict), f"It returned {short(found)}, which is no dictionary."
@@ -198,9 +201,8 @@ def check_behind(trial: Trial, behind: Callable[..., Any]) -> None:
     for member, own in sorted(settled.items()):
         numbers = sorted(own.get(topic, ()))
         trial.stage("members with partitions" if numbers else "members without partitions")
-        shown = (
-            ", ".join(_described(number, sizes[number], commits.get(number)) for number in numbers) or "no partition"
-        )
+        shown = ", ".join(_described(number, sizes[number], commits.get(number)) for number in numbers)
+        shown = shown or ("only partitions of another topic" if own else "no partition")
         answer = found[member.split()[0]]
         assert answer == sum(left[number] for number in numbers), (
             f"{member.split()[0]} has {shown}: you say {short(answer)} records."

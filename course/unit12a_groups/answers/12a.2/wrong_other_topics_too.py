@@ -1,6 +1,6 @@
 # outcome: FAIL
-# stage: members with partitions
-# message: you say
+# stage: members without partitions
+# message: fay has only partitions of another topic
 def behind(servers, group, topic):
     admin = KafkaAdminClient(bootstrap_servers=servers)
     members = admin.describe_groups([group])[group]["members"]
