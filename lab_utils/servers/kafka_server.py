@@ -28,8 +28,6 @@ NAME = "kafka"
 START_SECONDS = 60
 STOP_SECONDS = 20
 ATTEMPTS = 3
-TAKEN = "already in use"
-"""In what a broker says whose port somebody else has taken meanwhile."""
 FORMATTER = "kafka.tools.StorageTool"
 CLEANER_BUFFER = "log.cleaner.dedupe.buffer.size=8388608"
 """A broker whose heap has no room for this buffer ends with "Error starting LogManager" (`LogCleaner`)."""
@@ -302,7 +300,7 @@ def _start_all(java: Java, wanted: Sequence[Broker]) -> None:
         reason = _launch(java, wanted, wanted)
         if reason is None:
             return
-        if TAKEN not in reason or attempt == ATTEMPTS - 1:
+        if processes.TAKEN not in reason or attempt == ATTEMPTS - 1:
             raise LabError(
                 f"Kafka did not start: {reason}.",
                 f"Look at `lab logs {wanted[0].name}`; `lab reset` starts over with empty topics and tables.",
@@ -436,20 +434,28 @@ def _await_clients(awaited: Sequence[Broker], alive: Callable[[], bool]) -> None
     def answer() -> bool:
         if not alive():
             raise WaitTimeout("a broker ended")
-        return not any(processes.is_free(broker.port() or 0) for broker in awaited) and answering() >= len(awaited)
+        return all(_knows(broker) >= len(awaited) for broker in awaited)
 
     wait_until(answer, START_SECONDS, "Kafka to accept clients")
 
 
 def answering() -> int:
-    """How many brokers of this checkout take clients, by the word of one of them; 0 when none answers.
+    """How many brokers of this checkout take clients."""
+    return sum(_knows(broker) > 0 for broker in brokers())
 
-    While ours is starting, that of another clone may have taken the port.
+
+def _knows(broker: Broker) -> int:
+    """How many brokers of its cluster, itself among them, one of ours knows; 0 when it does not take clients.
+
+    It is asked at its own port, not through another: the others name a broker before it has its port, since it is
+    unfenced first (`BrokerServer.startup`: setReadyToUnfence, then enableRequestProcessing). It may never get it, when
+    another lab that started at the same time was quicker. That one answers there then, and would take our records.
     """
-    wanted = brokers()
-    cluster = _describe(_addresses(wanted))
-    ours = cluster is not None and cluster["cluster_id"] in {broker.cluster_id() for broker in wanted}
-    return len(cluster["brokers"]) if cluster is not None and ours else 0
+    port = broker.port()
+    if port is None or processes.is_free(port):
+        return 0
+    cluster = _describe(f"{processes.HOST}:{port}")
+    return len(cluster["brokers"]) if cluster is not None and cluster["cluster_id"] == broker.cluster_id() else 0
 
 
 def _describe(servers: str) -> dict[str, Any] | None:
@@ -477,7 +483,7 @@ def _failure_reason(broker: Broker, seen_before: Mapping[Broker, int]) -> str:
         lines = file.read().decode(errors="replace").splitlines()
     errors = [line for line in lines if "Exception:" in line or "level=ERROR" in line or "level=FATAL" in line]
     # A broker that cannot have its port goes on to stumble over what was never made: the last error says nothing.
-    telling = [line for line in errors if TAKEN in line] or errors
+    telling = [line for line in errors if processes.TAKEN in line] or errors
     output = processes.last_lines(broker.output_file, ("Exception", "Error", "error"), 1)
     return (telling[-1].strip() if telling else output) or "it ended without a word"
 

@@ -29,6 +29,8 @@ HOST = "127.0.0.1"
 STREAM = "stream"
 """Lock and record of the process that runs the Spark queries."""
 
+TAKEN = "already in use"
+"""In what a JVM says whose port somebody else has taken meanwhile."""
 RELEASE_SECONDS = 10
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
@@ -329,10 +331,10 @@ def resident_bytes(process: psutil.Process) -> int:
     return int(total)
 
 
-def last_lines(path: Path, pattern: Sequence[str], count: int = 3) -> str:
-    """The last lines of a log that hold one of the words, for a message to the user."""
+def last_lines(path: Path, pattern: Sequence[str], count: int = 3, *, start: int = 0) -> str:
+    """The last lines of a log, from byte `start` on, that hold one of the words, for a message to the user."""
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = path.read_bytes()[start:].decode(errors="replace").splitlines()
     except OSError:
         return ""
     chosen = [line.strip() for line in lines if any(word in line for word in pattern)]

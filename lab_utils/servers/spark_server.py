@@ -26,11 +26,14 @@ WORKERS = 2
 WORKER_MEMORY_MB = 1024
 EXECUTOR_MEMORY_MB = 640
 START_SECONDS = 60
+ATTEMPTS = 3
 DAEMON_HEAP_MB = 192
 CONFIGURATION = """\
 spark.worker.cleanup.enabled true
 # It takes programs from anybody who reaches it, without a password.
 spark.master.rest.enabled false
+# Where a port is taken Spark would go to the next one, and the workers to whoever has this one.
+spark.port.maxRetries 0
 """
 DEEP_STACK = "-Xss32m"
 """For JVMs that run the lab's queries: the ticks' regular expression goes a step deeper with each character of a long text."""
@@ -127,12 +130,7 @@ def ensure() -> str:
     Raises:
         LabError: one does not come up.
     """
-    if MASTER.process() is None:
-        port = processes.choose_port(MASTER.name, settings().spark_port)
-        page = processes.choose_port(PAGE, port + 1, taken=[port])
-        pid = _spawn(MASTER, port, "--port", str(port), "--webui-port", str(page))
-        processes.write_record(PAGE, processes.Record(pid, page, port + 1))
-    _await([MASTER], lambda: _alive_workers() is not None)
+    _ensure_master()
     workers = daemons()[1:]
     for worker in workers:
         if worker.process() is None:
@@ -140,6 +138,22 @@ def ensure() -> str:
             _spawn(worker, 0, "--webui-port", "0", *limits, f"spark://{address()}")
     _await(workers, lambda: (_alive_workers() or 0) >= len(workers))
     return address()
+
+
+def _ensure_master() -> None:
+    for attempt in range(ATTEMPTS):
+        if MASTER.process() is None:
+            port = processes.choose_port(MASTER.name, settings().spark_port)
+            page = processes.choose_port(PAGE, port + 1, taken=[port])
+            pid = _spawn(MASTER, port, "--port", str(port), "--webui-port", str(page))
+            processes.write_record(PAGE, processes.Record(pid, page, port + 1))
+        try:
+            _await([MASTER], lambda: _alive_workers() is not None)
+        except LabError as error:
+            if processes.TAKEN not in error.what or attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 def _spawn(daemon: Daemon, port: int, *arguments: str) -> int:
@@ -184,10 +198,13 @@ def _await(those: Sequence[Daemon], ready: Callable[[], bool]) -> None:
 
 
 def _alive_workers() -> int | None:
-    """How many workers the master counts (`/json/` of its page); None when it does not answer."""
+    """How many workers the master counts (`/json/` of its page); None when it does not answer.
+
+    While ours is starting, that of another lab may have taken the port of its page.
+    """
     try:
-        answer = httpx.get(f"{page()}/json/", timeout=5, trust_env=False)
-        return int(answer.raise_for_status().json()["aliveworkers"])
+        found = httpx.get(f"{page()}/json/", timeout=5, trust_env=False).raise_for_status().json()
+        return int(found["aliveworkers"]) if found["url"] == f"spark://{address()}" else None
     except (LabError, httpx.HTTPError, ValueError, KeyError):
         return None
 

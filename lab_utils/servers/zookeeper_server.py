@@ -16,6 +16,7 @@ from lab_utils.waiting import WaitTimeout, wait_until
 NAME = "zookeeper"
 MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 START_SECONDS = 60
+ATTEMPTS = 3
 HEAP_MB = 128
 
 
@@ -56,53 +57,73 @@ def start() -> str:
     Raises:
         LabError: it does not come up.
     """
-    if process() is None:
-        port = processes.choose_port(NAME, settings().zookeeper_port)
-        _folder().mkdir(parents=True, exist_ok=True)
-        _config_file().write_text(_configuration(port))
-        command = [
-            *find_java().server_command(HEAP_MB, log_file()),
-            *("-cp", class_path("kafka_zookeeper"), MAIN, str(_config_file())),
-        ]
-        started = processes.spawn(command, settings().logs_dir / f"{NAME}.out", cwd=_folder())
-        processes.write_record(NAME, processes.Record(started.pid, port, settings().zookeeper_port))
-    try:
-        wait_until(lambda: process() is None or answers(), START_SECONDS, "ZooKeeper to answer")
-    except WaitTimeout:
-        raise LabError(
-            "ZooKeeper runs but does not answer.", "Stop it and start again: lab down, then lab up"
-        ) from None
-    if process() is None:
-        reason = processes.last_lines(log_file(), ("Exception", "ERROR"), 1) or "it ended without a word"
-        raise LabError(f"ZooKeeper did not start: {reason}.", f"Look at: lab logs {NAME}")
+    for attempt in range(ATTEMPTS):
+        seen_before = log_file().stat().st_size if log_file().exists() else 0
+        if process() is None:
+            _launch()
+        try:
+            wait_until(lambda: process() is None or answers(), START_SECONDS, "ZooKeeper to answer")
+        except WaitTimeout:
+            raise LabError(
+                "ZooKeeper runs but does not answer.", "Stop it and start again: lab down, then lab up"
+            ) from None
+        if process() is not None:
+            break
+        words = [(processes.TAKEN,), ("Exception", "ERROR")]
+        found = (processes.last_lines(log_file(), those, 1, start=seen_before) for those in words)
+        reason = next(filter(None, found), "it ended without a word")
+        if processes.TAKEN not in reason or attempt == ATTEMPTS - 1:
+            raise LabError(f"ZooKeeper did not start: {reason}.", f"Look at: lab logs {NAME}")
     return address()
+
+
+def _launch() -> None:
+    port = processes.choose_port(NAME, settings().zookeeper_port)
+    _folder().mkdir(parents=True, exist_ok=True)
+    _config_file().write_text(_configuration(port))
+    command = [
+        *find_java().server_command(HEAP_MB, log_file()),
+        *("-cp", class_path("kafka_zookeeper"), MAIN, str(_config_file())),
+    ]
+    started = processes.spawn(command, settings().logs_dir / f"{NAME}.out", cwd=_folder())
+    processes.write_record(NAME, processes.Record(started.pid, port, settings().zookeeper_port))
+
+
+def _data() -> Path:
+    return _folder() / "data"
 
 
 def _configuration(port: int) -> str:
     return "\n".join(
         [
-            f"dataDir={(_folder() / 'data').as_posix()}",
+            f"dataDir={_data().as_posix()}",
             f"clientPortAddress={processes.HOST}",
             f"clientPort={port}",
             "admin.enableServer=false",
-            # Those commands of four letters that tell how it is; the others are off by default.
-            "4lw.commands.whitelist=ruok,srvr",
+            # Those commands of four letters that tell how it is and who; the others are off by default.
+            "4lw.commands.whitelist=ruok,srvr,conf",
             "",
         ]
     )
 
 
 def answers() -> bool:
-    """Whether it says that it is well, as its own health check asks it (`ruok`, ZooKeeper's Administrator's Guide)."""
+    """Whether it is this lab's own that answers at its port, as it says itself (`conf`, ZooKeeper's Administrator's Guide).
+
+    While ours is starting, that of another lab may have taken the port.
+    """
     record = processes.read_record(NAME)
     if record is None:
         return False
+    said = b""
     try:
         with socket.create_connection((processes.HOST, record.port), timeout=2) as connection:
-            connection.sendall(b"ruok")
-            return connection.recv(16) == b"imok"
+            connection.sendall(b"conf")
+            while part := connection.recv(4096):
+                said += part
     except OSError:
         return False
+    return any(line.startswith(f"dataDir={_data()}") for line in said.decode(errors="replace").splitlines())
 
 
 def stop() -> bool:

@@ -1,13 +1,14 @@
 """The same pipeline on one broker, on Kafka with ZooKeeper, and on a cluster of which parts are killed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from lab_utils import kafka_utils, stack
-from lab_utils.servers import kafka_server, profiles, spark_server, zookeeper_server
+from lab_utils.servers import kafka_server, processes, profiles, spark_server, zookeeper_server
 from lab_utils.servers.profiles import Profile
-from lab_utils.settings import settings
+from lab_utils.settings import environment, settings
 from lab_utils.teaching import another_lab
 from lab_utils.teaching.probes import Broker
 from lab_utils.waiting import wait_until
@@ -110,6 +111,73 @@ def test_a_lab_keeps_its_profile_until_its_data_is_gone(lab: Lab) -> None:
     assert lab.run("reset", "--yes").returncode == 0
     profiles.choose(Profile.embedded)
     assert list(states()) == ["kafka", "postgres"]
+
+
+@pytest.fixture
+def two_labs(tmp_path: Path) -> Iterator[tuple[Lab, Lab]]:
+    """Two labs without servers, which want the same ports."""
+    one, other = Lab(tmp_path / "one"), Lab(tmp_path / "other")
+    yield one, other
+    for lab in (one, other):
+        lab.clear()
+
+
+def at_the_same_time(monkeypatch: pytest.MonkeyPatch, server: str, port: int) -> None:
+    """Let the next lab choose for `server` a port that another lab has just taken, as it would a moment earlier."""
+    choose = processes.choose_port
+    chosen: list[int] = []
+
+    def choose_it_once(name: str, wanted: int, *, taken: Sequence[int] = ()) -> int:
+        if name == server and not chosen:
+            chosen.append(port)
+            return port
+        return choose(name, wanted, taken=taken)
+
+    monkeypatch.setattr(processes, "choose_port", choose_it_once)
+
+
+def test_a_cluster_takes_no_broker_of_another_lab_for_its_own(
+    two_labs: tuple[Lab, Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two_labs
+    with environment(**one.settings):
+        theirs = int(kafka_server.start().rsplit(":", 1)[1])
+    with environment(**other.settings):
+        profiles.choose(Profile.cluster)
+        at_the_same_time(monkeypatch, "kafka-2", theirs)
+        kafka_server.start()
+        assert theirs not in {broker.port() for broker in kafka_server.brokers()}
+        assert kafka_server.answering() == kafka_server.CLUSTER_SIZE
+
+
+def test_a_lab_takes_no_zookeeper_of_another_one_for_its_own(
+    two_labs: tuple[Lab, Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two_labs
+    with environment(**one.settings):
+        profiles.choose(Profile.zookeeper)
+        theirs = zookeeper_server.start()
+    with environment(**other.settings):
+        profiles.choose(Profile.zookeeper)
+        at_the_same_time(monkeypatch, "zookeeper", int(theirs.rsplit(":", 1)[1]))
+        assert zookeeper_server.start() != theirs
+        assert zookeeper_server.answers()
+
+
+def test_workers_do_not_go_to_the_master_of_another_lab(
+    two_labs: tuple[Lab, Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two_labs
+    with environment(**one.settings), monkeypatch.context() as patch:
+        patch.setattr(spark_server, "WORKERS", 0)
+        profiles.choose(Profile.cluster)
+        theirs = spark_server.ensure()
+    with environment(**other.settings):
+        profiles.choose(Profile.cluster)
+        at_the_same_time(monkeypatch, spark_server.MASTER.name, int(theirs.rsplit(":", 1)[1]))
+        assert spark_server.ensure() != theirs
+    with environment(**one.settings):
+        assert spark_server._alive_workers() == 0
 
 
 def test_servers_of_another_profile_are_found_and_stopped(lab: Lab) -> None:

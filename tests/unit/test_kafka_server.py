@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_utils.servers import kafka_server
+from lab_utils.servers import kafka_server, processes
 
 BEFORE = "level=ERROR the broker of yesterday: Address already in use\n"
 BOUND = (
@@ -31,7 +31,7 @@ def reason(broker: kafka_server.Broker, log: str) -> str:
 
 
 def test_a_port_that_is_taken_is_the_reason_whatever_the_broker_stumbled_over_then(broker: kafka_server.Broker) -> None:
-    assert kafka_server.TAKEN in reason(broker, BOUND + STUMBLED)
+    assert processes.TAKEN in reason(broker, BOUND + STUMBLED)
 
 
 def test_otherwise_the_last_error_is(broker: kafka_server.Broker) -> None:

@@ -255,6 +255,7 @@ def test_the_last_telling_lines_of_a_log_are_shown(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("ERROR one\nINFO two\nERROR three\nERROR four\n")
     assert processes.last_lines(log, ("ERROR",), 2) == "ERROR three | ERROR four"
+    assert processes.last_lines(log, ("ERROR",), start=len("ERROR one\nINFO two\nERROR three\n")) == "ERROR four"
     assert processes.last_lines(tmp_path / "none", ("ERROR",)) == ""
 
 
