@@ -11,14 +11,14 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from benchmarks import sink, stack
 from benchmarks.load import load_ticks
 from lab_utils.errors import LabError
 from lab_utils.scratch import own_stack
-from lab_utils.servers import spark_server
+from lab_utils.servers import processes, spark_server
 from lab_utils.servers.profiles import Profile
 from lab_utils.settings import ROOT, settings
 from lab_utils.streaming.session import get_spark
@@ -93,13 +93,15 @@ def _lab(profile: Profile) -> Iterator[Order]:
         else:
             answer = child.stdout.readline() if child.stdout is not None else ""
         if not answer:
-            raise LabError(f"The lab of the profile {profile} ended.", f"Its reason is at the end of {log}.")
+            reason = processes.last_lines(log, ("Error", "Exception"), 1) or "it gave no reason"
+            raise LabError(f"The lab of the profile {profile} ended: {reason}", f"More is at the end of {log}.")
         return int(answer)
 
     try:
         yield give
     finally:
-        child.stdin.close()  # at this it stops its servers
+        with suppress(BrokenPipeError):  # an order that it did not live to read
+            child.stdin.close()  # at this it stops its servers
         child.wait(END_SECONDS)
 
 
@@ -124,4 +126,4 @@ if __name__ == "__main__":
     try:
         _obey(Profile(sys.argv[1]))
     except LabError as error:
-        sys.exit(str(error))
+        sys.exit(f"Error: {error}")

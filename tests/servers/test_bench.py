@@ -4,8 +4,11 @@ import json
 
 import pytest
 
-from benchmarks import sink
+from benchmarks import cluster, sink
 from lab_utils import db_utils
+from lab_utils.errors import LabError
+from lab_utils.servers.profiles import Profile
+from lab_utils.settings import environment
 from tests.labs import Lab
 
 SINK = ("bench", "sink", "--ticks", "2000", "--rounds", "1", "--json")
@@ -40,6 +43,20 @@ def test_the_cluster_benchmark_compares_both_labs_and_leaves_no_server(fresh_lab
     ]  # fmt: skip
     assert all(len(point["rows_per_second"]) == 1 and point["rows_per_second"][0] > 0 for point in points)
     assert not fresh_lab.processes()
+
+
+def test_a_lab_of_a_benchmark_that_ended_is_named_with_its_reason(idle_lab: Lab) -> None:
+    idle_lab.state_dir.mkdir(parents=True)
+    (idle_lab.state_dir / "bench-cluster").write_text("a file where its folder should be")
+    with (
+        environment(**idle_lab.settings),
+        pytest.raises(LabError, match=r"profile cluster ended: .*bench-cluster"),
+        cluster._lab(Profile.cluster) as order,
+    ):
+        for _ in range(100):  # the first ones may find it still alive
+            with pytest.raises(LabError):
+                order(order="fill", ticks=1, partitions=1)
+        order(order="fill", ticks=1, partitions=1)
 
 
 @pytest.mark.timeout(600)
