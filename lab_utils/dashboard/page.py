@@ -159,15 +159,16 @@ def run(stop: Stop, port: int | None, prefix: str, say: Callable[[str], None], h
         source, monitor = Source(), Monitor()
         page = make_page(source, monitor, prefix)
         wanted = port or settings().dashboard_port
-        chosen = processes.choose_port(NAME, wanted)
-        server = make_server(host, chosen, page.server, threaded=True, request_handler=_Silent)
-        processes.write_record(NAME, processes.Record(os.getpid(), chosen, wanted))
-        say(f"http://{processes.HOST}:{chosen}/")
-        server.timeout = 0.5
-        try:
-            while not stop.is_set():
-                server.handle_request()
-        finally:
-            server.server_close()
-            source.close()
-            monitor.close()
+        with processes.listening(NAME, wanted, host=host) as opened:
+            chosen = int(opened.getsockname()[1])
+            server = make_server(host, chosen, page.server, threaded=True, request_handler=_Silent, fd=opened.fileno())
+            processes.write_record(NAME, processes.Record(os.getpid(), chosen, wanted))
+            say(f"http://{processes.HOST}:{chosen}/")
+            server.timeout = 0.5
+            try:
+                while not stop.is_set():
+                    server.handle_request()
+            finally:
+                server.server_close()
+                source.close()
+                monitor.close()

@@ -191,17 +191,43 @@ def choose_port(name: str, wanted: int, *, taken: Sequence[int] = ()) -> int:
     )
 
 
+@contextlib.contextmanager
+def listening(name: str, wanted: int, *, host: str = HOST) -> Iterator[socket.socket]:
+    """A socket that listens at the port of `choose_port`, for a server in this process.
+
+    From now on clients wait instead of being refused, and no other lab can take the port any more.
+
+    Raises:
+        LabError: a hundred ports in a row are taken.
+    """
+    taken: list[int] = []
+    while True:
+        port = choose_port(name, wanted, taken=taken)
+        with socket.socket() as opened:
+            try:
+                _listen(opened, host, port)
+            except OSError:  # somebody was quicker
+                taken.append(port)
+                continue
+            yield opened
+            return
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen on `port` of loopback now."""
     with socket.socket() as probe:
-        if os.name == "posix":  # elsewhere this option would let two servers share the port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-            probe.listen()
+            _listen(probe, HOST, port)
         except OSError:
             return False
     return True
+
+
+def _listen(opened: socket.socket, host: str, port: int) -> None:
+    if os.name == "posix":  # elsewhere this option would let two servers share the port
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.bind((host, port))
+    opened.listen(128)
 
 
 def _await_release(record: Record) -> None:

@@ -18,10 +18,11 @@ from lab_utils.feeds.api_client import Api, ApiClient
 from lab_utils.feeds.exchange.app import Exchange, Served
 from lab_utils.feeds.exchange.faults import Faults, parse_fault
 from lab_utils.feeds.exchange.market import Entry, Market
-from lab_utils.feeds.exchange.server import Running, listening
+from lab_utils.feeds.exchange.server import Running
 from lab_utils.feeds.file_feed import Rejected
 from lab_utils.feeds.polling import poll
 from lab_utils.feeds.sources import exchange_api
+from lab_utils.servers import processes
 from lab_utils.ticks import CRYPTO, STOCKS, Tick
 from lab_utils.waiting import wait_until
 
@@ -64,7 +65,7 @@ class OpenExchange:
 @contextmanager
 def open_exchange(entries: list[Entry], *faults: str, speed: float = 4, seed: int = 0) -> Iterator[OpenExchange]:
     exchange = Exchange(Market(entries, speed), Faults(seed, [parse_fault(text) for text in faults]), SecretStr(KEY))
-    with listening(0) as opened:
+    with processes.listening("exchange", 0) as opened:
         server = Running(exchange, opened)
         try:
             yield OpenExchange(exchange, f"127.0.0.1:{opened.getsockname()[1]}")
@@ -81,7 +82,7 @@ def speaking(body: bytes, status: int = 200, content_type: str = "application/js
 
     app = Starlette(routes=[Route("/{path:path}", answer)])
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning"))
-    with listening(0) as opened:
+    with processes.listening("exchange", 0) as opened:
         thread = threading.Thread(target=server.run, args=([opened],), daemon=True)
         thread.start()
         try:

@@ -171,6 +171,18 @@ def test_a_port_that_another_checkout_claims_is_passed_over_until_its_process_en
     wait_until(lambda: processes.choose_port("kafka", wanted) == wanted, 20, "the port to be free again")
 
 
+def test_a_port_that_somebody_takes_between_choice_and_use_is_passed_over(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = listener.getsockname()[1]
+    is_free = processes.is_free
+    monkeypatch.setattr(processes, "is_free", lambda port: port == wanted or is_free(port))
+    with processes.listening("dashboard", wanted) as opened:
+        host, port = opened.getsockname()
+        assert host == "127.0.0.1" and wanted < port < wanted + 100
+        socket.create_connection((host, port), timeout=5).close()
+
+
 def test_no_free_port_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "is_free", lambda _port: False)
     with pytest.raises(LabError, match=r"No free port for kafka between 9092 and 9191\. Set LAB_KAFKA_PORT"):

@@ -3,8 +3,7 @@
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psutil
@@ -49,26 +48,6 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "without completing handshake" not in record.getMessage()
 
 
-@contextmanager
-def listening(wanted: int | None = None) -> Iterator[socket.socket]:
-    """A socket on loopback, at the port that the exchange had before or the next free one."""
-    while True:
-        port = processes.choose_port(NAME, settings().exchange_port) if wanted is None else wanted
-        opened = socket.socket()
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((processes.HOST, port))
-            opened.listen(128)  # from now on clients wait instead of being refused
-        except OSError:
-            opened.close()
-            if wanted is not None:
-                raise
-            continue  # somebody was quicker; the port is no longer free, so the next one is chosen
-        with opened:
-            yield opened
-        return
-
-
 class Running:
     """A server in a thread of this process, until `stop`."""
 
@@ -98,7 +77,7 @@ def run(exchange: Exchange, stopped: threading.Event, on_start: Callable[[str], 
     """
     if (running := address()) is not None:
         raise LabError(f"The exchange runs already, at {running}.", "Stop it there with Ctrl-C.")
-    with listening() as opened:
+    with processes.listening(NAME, settings().exchange_port) as opened:
         port = int(opened.getsockname()[1])
         server = Running(exchange, opened)
         processes.write_record(NAME, processes.Record(psutil.Process().pid, port, settings().exchange_port))
