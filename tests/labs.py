@@ -23,6 +23,11 @@ from lab_utils.settings import ROOT, settings
 from lab_utils.waiting import wait_until
 
 
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without settings of this lab, or of a Kafka in a container."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LAB_", "KAFKA_"))} | more
+
+
 @dataclasses.dataclass(frozen=True)
 class Lab:
     """A lab with its own state folder, used through its command line."""
@@ -32,8 +37,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("LAB_")}
-        return {**clean, **self.settings, "PYTHONPATH": str(ROOT), **self.extra}
+        return clean_environment(**{**self.settings, "PYTHONPATH": str(ROOT), **self.extra})
 
     @property
     def settings(self) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The whole course is proved: `lab verify` on servers of its own, and what it must come to for each unit."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -10,15 +9,15 @@ import pytest
 from lab_utils.settings import ROOT
 from lab_utils.teaching.proof import MIN_KILLED
 from lab_utils.teaching.units import Unit, find_units
+from tests.labs import clean_environment
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("unit", find_units(ROOT / "course"), ids=lambda unit: unit.name)
 def test_the_unit_is_proved(unit: Unit) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LAB_")}
     done = subprocess.run(
         [sys.executable, "-m", "lab_utils.cli", "verify", unit.number, "--json"],
-        env={**clean, "PYTHONPATH": str(ROOT)},
+        env=clean_environment(PYTHONPATH=str(ROOT)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

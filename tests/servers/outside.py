@@ -6,7 +6,6 @@ its own: the name `kafka` of a host, ports, folders, and the scripts around the 
 
 import contextlib
 import json
-import os
 import re
 import shlex
 import socket
@@ -26,6 +25,7 @@ from lab_utils.servers.jars import class_path
 from lab_utils.servers.java import find_java
 from lab_utils.settings import ROOT
 from lab_utils.waiting import wait_until
+from tests.labs import clean_environment
 
 HOST = "127.0.0.1"
 START_SECONDS = 90
@@ -105,10 +105,6 @@ def end(process: "subprocess.Popen[bytes]") -> None:
             with contextlib.suppress(psutil.Error):
                 each.kill()
     process.wait(30)
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("LAB_", "KAFKA_"))} | more
 
 
 # --- Kafka -------------------------------------------------------------------------------------------------------

@@ -27,8 +27,7 @@ from lab_utils.teaching.probes import Broker, Tables
 from lab_utils.teaching.trial import Trial
 from lab_utils.teaching.units import find_exercise
 from lab_utils.waiting import wait_until
-from tests.labs import Lab
-from tests.servers.outside import clean_environment
+from tests.labs import Lab, clean_environment
 
 
 @pytest.fixture
