@@ -4,13 +4,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from sqlalchemy import URL, Engine, Pool, create_engine
 
 from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Pool
 
 
 class TopicChangedError(LabError):
@@ -82,7 +84,7 @@ def _explained(error: psycopg2.OperationalError, role: str) -> LabError:
     return LabError(f"PostgreSQL does not accept a connection: {reason}.", postgres_server.repair())
 
 
-def engine(role: str = "lab_reader", *, poolclass: type[Pool] | None = None, **session: str) -> Engine:
+def engine(role: str = "lab_reader", *, poolclass: "type[Pool] | None" = None, **session: str) -> "Engine":
     """A SQLAlchemy engine, for notebooks and dashboards; it connects at its first query.
 
     As lab_reader a statement may take 5 s and write nothing, unless `session` says otherwise.
@@ -95,6 +97,8 @@ def engine(role: str = "lab_reader", *, poolclass: type[Pool] | None = None, **s
     Raises:
         LabError: the server does not run.
     """
+    from sqlalchemy import URL, create_engine
+
     url = URL.create(
         "postgresql+psycopg2",
         username=role,

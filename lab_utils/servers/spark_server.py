@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 
 from lab_utils.errors import LabError
@@ -202,6 +201,8 @@ def _alive_workers() -> int | None:
 
     While ours is starting, that of another lab may have taken the port of its page.
     """
+    import httpx
+
     try:
         found = httpx.get(f"{page()}/json/", timeout=5, trust_env=False).raise_for_status().json()
         return int(found["aliveworkers"]) if found["url"] == f"spark://{address()}" else None
