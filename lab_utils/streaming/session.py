@@ -6,9 +6,11 @@ in client mode, and what the executors need is said here; what the lab does not 
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyspark
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
@@ -24,6 +26,10 @@ from lab_utils.settings import settings
 ERROR_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 """What PySpark prints, beside the exception that it raises, when a value in a query cannot be used: the whole stack of
 Java as one line of twenty thousand characters. The exception says it as well."""
+
+OF_ANOTHER_SPARK = ("SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "SPARK_REMOTE", "PYSPARK_SUBMIT_ARGS")
+"""What a course taken before may have left in the environment. Each outranks the lab's settings, or is added to them:
+jars for a Spark 3, a folder outside the checkout, a server that is gone."""
 
 
 def master() -> str:
@@ -123,6 +129,9 @@ def get_spark(app_name: str = "market-stream-lab", **conf: Any) -> SparkSession:
 
 def _local_options() -> dict[str, str]:
     os.environ["SPARK_LOCAL_IP"] = HOST  # the web page of Spark, too, listens on loopback only
+    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
+    for name in OF_ANOTHER_SPARK:
+        os.environ.pop(name, None)
     return {"spark.driver.host": HOST, "spark.driver.bindAddress": HOST}
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -476,10 +477,20 @@ spark.stop()
 """
 
 
-def test_times_are_utc_wherever_the_computer_stands(session_lab: Any) -> None:
+def test_times_are_utc_wherever_the_computer_stands_and_whatever_other_spark_it_has(
+    session_lab: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "spark-defaults.conf").write_text("spark.plugins org.example.NoSuchPlugin\n")
+    other_spark = {
+        "SPARK_HOME": str(tmp_path),
+        "SPARK_CONF_DIR": str(tmp_path),
+        "SPARK_LOCAL_DIRS": str(tmp_path / "local"),
+        "SPARK_REMOTE": "sc://127.0.0.1:1",
+        "PYSPARK_SUBMIT_ARGS": "--packages org.example:no-such-package:1 pyspark-shell",
+    }
     done = subprocess.run(
         [sys.executable, "-c", IN_INDIA],
-        env={**os.environ, "TZ": "Asia/Kolkata", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **other_spark, "TZ": "Asia/Kolkata", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -488,3 +499,4 @@ def test_times_are_utc_wherever_the_computer_stands(session_lab: Any) -> None:
     assert done.stdout.splitlines()[-1:] == ['["2024-11-04T12:00:59.999000+00:00", "2024-11-04T12:00:00+00:00"]'], (
         done.stderr
     )
+    assert not (tmp_path / "local").exists()
