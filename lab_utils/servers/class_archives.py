@@ -24,10 +24,12 @@ WRITE_SECONDS = 120
 _recording = False
 
 
-def java_options(name: str, java: Java) -> list[str]:
-    """What to start the JVM of `name` with, so that it uses its archive, or writes it while one is recorded."""
+def java_options(name: str, java: Java, *, writes: bool = True) -> list[str]:
+    """What to start the JVM of `name` with, so that it uses its archive, or `writes` it while one is recorded."""
     archive = _archive(name, java)
     if _recording:
+        if not writes:
+            return []
         archive.parent.mkdir(parents=True, exist_ok=True)
         return [f"-XX:ArchiveClassesAtExit={_unfinished(archive)}", "-Xlog:disable"]
     # Without the second a JVM that the file does not fit says so on standard output.

@@ -408,8 +408,8 @@ def _format(java: Java, broker: Broker, cluster_id: str) -> None:
     done = processes.run_apart(
         [
             str(java.executable),
-            "-XX:TieredStopAtLevel=1",
-            "-XX:-UsePerfData",
+            *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
+            *java_options("kafka", java, writes=False),
             "-Dlog4j2.level=ERROR",
             *("-cp", class_path("kafka"), FORMATTER),
             *("format", f"--cluster-id={cluster_id}", "-c", str(format_properties)),
