@@ -33,7 +33,7 @@ from io import BytesIO, StringIO
 from typing import Any
 
 import psycopg2
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from lab_utils import db_utils
 from lab_utils.errors import LabError
@@ -42,6 +42,7 @@ from lab_utils.ticks import ASSETS, Asset
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 120
+"""How long after its first failure a batch is still tried again."""
 COPY_BYTES = 1 << 18
 """How much of a batch is sent at a time."""
 RETRYABLE = ("08", "40001", "40P01", "53", "57P")
@@ -117,7 +118,7 @@ class PostgresSink:
         for attempt in Retrying(
             retry=retry_if_exception(is_passing),
             wait=wait_random_exponential(multiplier=0.2, max=5),
-            stop=stop_after_delay(RETRY_SECONDS),
+            stop=_stop_after(RETRY_SECONDS),
             before_sleep=self._say,
             reraise=True,
         ):
@@ -170,6 +171,18 @@ class PostgresSink:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _stop_after(seconds: float) -> Callable[[RetryCallState], bool]:
+    """Give up so long after the first failure. A first try that takes long, for a large batch, costs no other one."""
+    failures: list[float] = []
+
+    def is_over(state: RetryCallState) -> bool:
+        assert state.outcome_timestamp is not None
+        failures.append(state.outcome_timestamp)
+        return failures[-1] - failures[0] >= seconds
+
+    return is_over
 
 
 def is_passing(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from lab_utils import db_utils, kafka_utils
 from lab_utils.errors import LabError
 from lab_utils.servers import postgres_server
+from lab_utils.streaming import postgres_sink
 from lab_utils.streaming.postgres_sink import (
     Batch,
     BatchId,
@@ -217,6 +218,33 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_batch_is_opened_again(sink:
 
     sink.write(cut_once, TICKS)
     assert (len(tries), offsets()) == (2, [0, 1])
+
+
+def test_a_batch_that_took_long_and_then_failed_is_tried_again(
+    sink: PostgresSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_sink, "RETRY_SECONDS", 0.5)
+    tries = []
+
+    def cut_late(cursor: Any) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            cursor.execute("SELECT pg_sleep(1), pg_terminate_backend(pg_backend_pid())")
+        return store_records(cursor, batch_of(line(0)))
+
+    sink.write(cut_late, TICKS)
+    assert (len(tries), offsets()) == (2, [0])
+
+
+def test_a_batch_that_goes_on_failing_is_given_up_in_time(sink: PostgresSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_sink, "RETRY_SECONDS", 0.5)
+
+    def cut(cursor: Any) -> int:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        raise AssertionError("unreachable")
+
+    with pytest.raises(psycopg2.Error, match="connection"):
+        sink.write(cut, TICKS)
 
 
 def terminate(pid: int) -> None:
