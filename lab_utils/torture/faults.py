@@ -61,7 +61,7 @@ def _kill_server(server: Any) -> None:
 def kill_backend_in_copy(campaign: Campaign) -> None:
     """`kill -9` of the backend that is in the middle of a COPY; PostgreSQL then restarts all of its processes."""
     table = campaign.rng.choice(ASSETS).table
-    with _slow_inserts(table):
+    with _slow_rows(table):
         pid = wait_until(_copying_backend, RECOVER_SECONDS, "a COPY that has begun", every=0.01)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, 9)
@@ -70,35 +70,43 @@ def kill_backend_in_copy(campaign: Campaign) -> None:
 
 def _copying_backend() -> int:
     with superuser_in_lab() as cursor:
-        cursor.execute("SELECT pid FROM pg_stat_progress_copy WHERE tuples_processed > 0")
+        # Not by its tuples: they are counted by the thousand.
+        cursor.execute("SELECT pid FROM pg_stat_progress_copy WHERE bytes_processed > 0")
         found = cursor.fetchone()
         return int(found[0]) if found else 0
 
 
 @contextlib.contextmanager
-def _slow_inserts(table: str) -> Iterator[None]:
-    """A trigger that makes each row of `table` take its time, so that a COPY can be met in its middle."""
+def _slow_rows(table: str) -> Iterator[None]:
+    """A constraint that makes each new row of `table` take its time, so that a COPY can be met in its middle.
+
+    No trigger: the sink may copy into a temporary table first, which has the constraints of `table` and not its triggers.
+    """
     with db_utils.cursor("lab_owner") as cursor:
         cursor.execute(
-            "CREATE OR REPLACE FUNCTION torture_slow() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN PERFORM pg_sleep({SLOW_ROW_SECONDS}); RETURN NEW; END $$;"
-            f"CREATE TRIGGER torture_slow BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION torture_slow()"
+            "CREATE OR REPLACE FUNCTION torture_slow() RETURNS boolean LANGUAGE plpgsql AS "
+            f"$$ BEGIN PERFORM pg_sleep({SLOW_ROW_SECONDS}); RETURN true; END $$;"
+            f"ALTER TABLE {table} ADD CONSTRAINT torture_slow CHECK (torture_slow()) NOT VALID"
         )
     try:
         yield
     finally:
-        wait_until(lambda: _try_to_drop(table), RECOVER_SECONDS, "the trigger to be dropped", every=0.2)
+        wait_until(lambda: _try_to_drop(table), RECOVER_SECONDS, "the constraint to be dropped", every=0.2)
 
 
 def _try_to_drop(table: str) -> bool:
     try:
         with db_utils.cursor("lab_owner") as cursor:
-            # A slow COPY holds the table: end it, it is tried again.
+            # A slow batch holds the table: end it, it is tried again.
             cursor.execute("SET lock_timeout = '200ms'")
-            cursor.execute(f"DROP TRIGGER IF EXISTS torture_slow ON {table}")
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS torture_slow")
     except (LabError, psycopg2.OperationalError):
         with contextlib.suppress(LabError, psycopg2.OperationalError), superuser_in_lab() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_progress_copy")
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks "
+                "WHERE relation = %s::regclass AND mode = 'RowExclusiveLock' AND granted",
+                (table,),
+            )
         return False
     return True
 
