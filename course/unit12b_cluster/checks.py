@@ -410,7 +410,7 @@ PARTS: list[Part] = [
 @exercise(
     "12b.5",
     "Salt",
-    seconds=60,
+    seconds=120,
     hints=[
         "The first step is a `groupBy` with two columns, the second one with one. The salt is a column that you make before, "
         "from what names a tick: its offset.",

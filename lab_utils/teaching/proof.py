@@ -266,7 +266,7 @@ def _try_exercise(bench: Bench, exercise: Exercise, result: Result, judge: Judge
     folder = bench.unit.folder
     solution = Job(folder, exercise.id, bench.solution_cell(exercise.id), f"<solution of {exercise.id}>")
     stub = Job(folder, exercise.id, bench.stub(exercise.id), f"<stub of {exercise.id}>")
-    solved, untouched = judge([solution, stub])
+    solved, untouched = _reports([solution, stub], exercise, judge)
     if solved.outcome is not Outcome.PASS:
         result.problems.append(f"{exercise.id}: the solution gives {_said(solved)}")
         return
@@ -281,15 +281,23 @@ def _said(report: Report) -> str:
     return f"{report.outcome} at {report.stage or 'start'!r}: {report.message} {report.repair}".strip()
 
 
+def _reports(jobs: Sequence[Job], exercise: Exercise, judge: Judge) -> list[Report]:
+    """One for each of `jobs`.
+
+    The limit is for a person's machine, which does not judge several answers at a time and start Spark meanwhile: those
+    that it hit go once more, alone.
+    """
+    reports = list(judge(jobs))
+    for number, job in enumerate(jobs):
+        if reports[number].seconds >= exercise.seconds:
+            (reports[number],) = judge([job])
+    return reports
+
+
 def _judged_files(bench: Bench, exercise: Exercise, kind: str, judge: Judge) -> Iterator[tuple[Path, Report]]:
     files = answer_files(bench.unit, exercise.id, kind)
     jobs = [Job(bench.unit.folder, exercise.id, path.read_text(encoding="utf-8"), str(path)) for path in files]
-    reports = list(judge(jobs))
-    for number, job in enumerate(jobs):
-        # The limit is for a person's machine, which does not judge four answers at a time: those it hit go alone.
-        if reports[number].seconds >= exercise.seconds:
-            (reports[number],) = judge([job])
-    return zip(files, reports, strict=True)
+    return zip(files, _reports(jobs, exercise, judge), strict=True)
 
 
 def _try_wrong(bench: Bench, exercise: Exercise, result: Result, judge: Judge) -> None:

@@ -97,6 +97,23 @@ def test_an_answer_that_ends_the_judging_process_is_named(unit: Path, monkeypatc
         tried()
 
 
+def test_a_solution_that_a_busy_machine_made_late_is_judged_once_more(unit: Path) -> None:
+    seen = unit / "seen"
+    late = f"""START = 0
+def late():
+    from pathlib import Path
+    if not Path({str(seen)!r}).exists():
+        Path({str(seen)!r}).touch()
+        while True:
+            pass
+"""
+    exercises = EXERCISES.replace("START = 0\n", late).replace("    result = START", "    late()\n    result = START")
+    (unit / "exercises.py").write_text(exercises)
+    problems = tried().problems
+    assert seen.exists()
+    assert not any("the solution gives" in problem for problem in problems), problems
+
+
 def test_a_mutant_that_the_check_accepts_is_a_problem(unit: Path) -> None:
     result = tried()
     assert 0 < result.mutants_killed < result.mutants
