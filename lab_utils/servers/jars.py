@@ -125,10 +125,15 @@ def _fetch(set_name: str, wanted: list[Jar]) -> None:
             fetched.replace(jar.path)
 
 
-def _resolve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> None:
-    """Let Ivy retrieve `coordinates` into `folder` as `group#artifact#version.jar`."""
+def spark_home() -> Path:
+    """The folder of the Spark that the pip package pyspark is."""
     import pyspark
 
+    return Path(pyspark.__file__).parent
+
+
+def _resolve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> None:
+    """Let Ivy retrieve `coordinates` into `folder` as `group#artifact#version.jar`."""
     java = bring_java()
     cache = settings().jars_dir / "ivy"
     ivy_file = folder / "ivy.xml"
@@ -137,7 +142,7 @@ def _resolve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> N
         str(java.executable),
         f"-Divy.default.ivy.user.dir={cache}",
         "-XX:-UsePerfData",
-        *("-cp", str(Path(pyspark.__file__).parent / "jars" / "*")),
+        *("-cp", str(spark_home() / "jars" / "*")),
         "org.apache.ivy.Main",
         *("-ivy", str(ivy_file), "-cache", str(cache), "-confs", "default"),
         *("-retrieve", str(folder / "[organisation]#[artifact]#[revision].[ext]")),
@@ -187,9 +192,7 @@ def sha256(path: Path) -> str:
 
 def write_lock() -> None:
     """Resolve `ROOTS` anew and write the lock file."""
-    import pyspark
-
-    shipped = {path.name for path in (Path(pyspark.__file__).parent / "jars").glob("*.jar")}
+    shipped = {path.name for path in (spark_home() / "jars").glob("*.jar")}
     lines = ["# Made by: python -m lab_utils.servers.jars --lock", "# set  SHA-256  group:artifact:version"]
     for set_name, roots in ROOTS.items():
         with tempfile.TemporaryDirectory() as folder:

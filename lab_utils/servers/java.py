@@ -17,6 +17,9 @@ from lab_utils.settings import ROOT
 SUPPORTED = (17, 21)
 """Java 23 and newer have no security manager, which Hadoop's login still asks for (apache/hadoop#7434)."""
 
+QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+"""For every JVM of the lab: they share few cores, and what the second compiler costs it repays late."""
+
 BROUGHT_ALONG = ROOT / ".lab" / "java"
 
 
@@ -37,9 +40,7 @@ class Java:
         return [
             str(self.executable),
             f"-Xmx{heap_mb}m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:-UsePerfData",
+            *QUICK_START,
             f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
             f"-Dlab.log={log_file}",
         ]

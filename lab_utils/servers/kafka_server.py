@@ -19,7 +19,7 @@ from lab_utils.errors import LabError
 from lab_utils.servers import elsewhere, processes, zookeeper_server
 from lab_utils.servers.class_archives import java_options
 from lab_utils.servers.jars import class_path
-from lab_utils.servers.java import Java, find_java
+from lab_utils.servers.java import QUICK_START, Java, find_java
 from lab_utils.servers.profiles import Profile, active
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
@@ -27,7 +27,6 @@ from lab_utils.waiting import WaitTimeout, wait_until
 NAME = "kafka"
 START_SECONDS = 60
 STOP_SECONDS = 20
-ATTEMPTS = 3
 FORMATTER = "kafka.tools.StorageTool"
 CLEANER_BUFFER = "log.cleaner.dedupe.buffer.size=8388608"
 """A broker whose heap has no room for this buffer ends with "Error starting LogManager" (`LogCleaner`)."""
@@ -295,12 +294,12 @@ def _ended_meanwhile(running: Sequence[Broker]) -> list[Broker]:
 
 
 def _start_all(java: Java, wanted: Sequence[Broker]) -> None:
-    for attempt in range(ATTEMPTS):
+    for attempt in range(processes.ATTEMPTS):
         _configure(wanted)
         reason = _launch(java, wanted, wanted)
         if reason is None:
             return
-        if processes.TAKEN not in reason or attempt == ATTEMPTS - 1:
+        if processes.TAKEN not in reason or attempt == processes.ATTEMPTS - 1:
             raise LabError(
                 f"Kafka did not start: {reason}.",
                 f"Look at `lab logs {wanted[0].name}`; `lab reset` starts over with empty topics and tables.",
@@ -346,7 +345,7 @@ def _configure(wanted: Sequence[Broker]) -> None:
 
 def _launch(java: Java, those: Sequence[Broker], awaited: Sequence[Broker]) -> str | None:
     """Start brokers and wait until all awaited ones accept clients; else why not, and none of them is left."""
-    seen_before = {broker: broker.log_file.stat().st_size if broker.log_file.exists() else 0 for broker in those}
+    seen_before = {broker: processes.log_end(broker.log_file) for broker in those}
     started = {}
     for broker in those:
         started[broker] = processes.spawn(_command(java, broker), broker.output_file, cwd=broker.folder)
@@ -408,7 +407,7 @@ def _format(java: Java, broker: Broker, cluster_id: str) -> None:
     done = processes.run_apart(
         [
             str(java.executable),
-            *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
+            *QUICK_START,
             *java_options("kafka", java, writes=False),
             "-Dlog4j2.level=ERROR",
             *("-cp", class_path("kafka"), FORMATTER),
@@ -477,15 +476,13 @@ def _describe(servers: str) -> dict[str, Any] | None:
 
 
 def _failure_reason(broker: Broker, seen_before: Mapping[Broker, int]) -> str:
-    log = broker.log_file
-    with log.open("rb") if log.exists() else broker.output_file.open("rb") as file:
-        file.seek(seen_before[broker])
-        lines = file.read().decode(errors="replace").splitlines()
-    errors = [line for line in lines if "Exception:" in line or "level=ERROR" in line or "level=FATAL" in line]
-    # A broker that cannot have its port goes on to stumble over what was never made: the last error says nothing.
-    telling = [line for line in errors if processes.TAKEN in line] or errors
-    output = processes.last_lines(broker.output_file, ("Exception", "Error", "error"), 1)
-    return (telling[-1].strip() if telling else output) or "it ended without a word"
+    log = broker.log_file if broker.log_file.exists() else broker.output_file
+    errors = ("Exception:", "level=ERROR", "level=FATAL")
+    return (
+        processes.reason(log, errors, start=seen_before[broker])
+        or processes.last_lines(broker.output_file, ("Exception", "Error", "error"), 1)
+        or "it ended without a word"
+    )
 
 
 def stop() -> bool:

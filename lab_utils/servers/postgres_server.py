@@ -266,7 +266,7 @@ def _launch() -> int:
         server_port = processes.choose_port(NAME, settings().postgres_port)
         options = {**SERVER_SETTINGS, "port": str(server_port)}
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        seen_before = log_file().stat().st_size if log_file().exists() else 0
+        seen_before = processes.log_end(log_file())
         postmaster = processes.spawn(
             [*_as_server_user(), _binary("postgres"), "-D", str(_data()), *flags], log_file(), cwd=_folder()
         )
@@ -415,11 +415,8 @@ def accepts_clients(server_port: int) -> bool:
 
 
 def _failure_reason(seen_before: int) -> str:
-    with log_file().open("rb") as file:
-        file.seek(seen_before)
-        lines = file.read().decode(errors="replace").splitlines()
-    telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "could not", "error:"))]
-    return telling[-1].strip() if telling else "it ended without a word"
+    words = ("FATAL", "PANIC", "could not", "error:")
+    return processes.last_lines(log_file(), words, 1, start=seen_before) or "it ended without a word"
 
 
 @contextlib.contextmanager

@@ -31,6 +31,8 @@ STREAM = "stream"
 
 TAKEN = "already in use"
 """In what a JVM says whose port somebody else has taken meanwhile."""
+ATTEMPTS = 3
+"""How often a server whose port was taken is started, each time with another one."""
 RELEASE_SECONDS = 10
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
@@ -359,12 +361,29 @@ def resident_bytes(process: psutil.Process) -> int:
 
 def last_lines(path: Path, pattern: Sequence[str], count: int = 3, *, start: int = 0) -> str:
     """The last lines of a log, from byte `start` on, that hold one of the words, for a message to the user."""
+    return " | ".join(_lines_with(path, pattern, start)[-count:])
+
+
+def reason(path: Path, pattern: Sequence[str], *, start: int) -> str:
+    """The line of a log, from byte `start` on, that says why a server ended; empty when none holds one of the words.
+
+    A server that cannot have its port goes on to stumble over what was never made: then the last line says nothing.
+    """
+    found = _lines_with(path, pattern, start)
+    return ([line for line in found if TAKEN in line] or found or [""])[-1]
+
+
+def _lines_with(path: Path, words: Sequence[str], start: int) -> list[str]:
     try:
         lines = path.read_bytes()[start:].decode(errors="replace").splitlines()
     except OSError:
-        return ""
-    chosen = [line.strip() for line in lines if any(word in line for word in pattern)]
-    return " | ".join(chosen[-count:])
+        return []
+    return [line.strip() for line in lines if any(word in line for word in words)]
+
+
+def log_end(path: Path) -> int:
+    """Where the next line of a log will begin, in bytes."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def check_state_dir(needed_bytes: int = 500_000_000) -> None:

@@ -15,7 +15,7 @@ import psutil
 
 from lab_utils.errors import LabError
 from lab_utils.servers import processes
-from lab_utils.servers.java import find_java
+from lab_utils.servers.java import QUICK_START, find_java
 from lab_utils.servers.profiles import Profile, active
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
@@ -25,7 +25,6 @@ WORKERS = 2
 WORKER_MEMORY_MB = 1024
 EXECUTOR_MEMORY_MB = 640
 START_SECONDS = 60
-ATTEMPTS = 3
 DAEMON_HEAP_MB = 192
 CONFIGURATION = """\
 spark.worker.cleanup.enabled true
@@ -119,7 +118,7 @@ def session_settings() -> dict[str, Any]:
         "spark.executor.cores": "1",
         "spark.executor.memory": f"{EXECUTOR_MEMORY_MB}m",
         "spark.executor.extraClassPath": class_path("spark"),
-        "spark.executor.extraJavaOptions": f"{DEEP_STACK} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Duser.timezone=UTC",
+        "spark.executor.extraJavaOptions": " ".join((DEEP_STACK, *QUICK_START, "-Duser.timezone=UTC")),
     }
 
 
@@ -140,7 +139,7 @@ def ensure() -> str:
 
 
 def _ensure_master() -> None:
-    for attempt in range(ATTEMPTS):
+    for attempt in range(processes.ATTEMPTS):
         if MASTER.process() is None:
             port = processes.choose_port(MASTER.name, settings().spark_port)
             page = processes.choose_port(PAGE, port + 1, taken=[port])
@@ -149,7 +148,7 @@ def _ensure_master() -> None:
         try:
             _await([MASTER], lambda: _alive_workers() is not None)
         except LabError as error:
-            if processes.TAKEN not in error.what or attempt == ATTEMPTS - 1:
+            if processes.TAKEN not in error.what or attempt == processes.ATTEMPTS - 1:
                 raise
         else:
             return
@@ -157,9 +156,9 @@ def _ensure_master() -> None:
 
 def _spawn(daemon: Daemon, port: int, *arguments: str) -> int:
     """Start one; its process id."""
-    import pyspark
+    from lab_utils.servers.jars import spark_home
 
-    home = Path(pyspark.__file__).parent
+    home = spark_home()
     daemon.folder.mkdir(parents=True, exist_ok=True)
     daemon.properties_file.write_text(CONFIGURATION)
     java = find_java()

@@ -16,7 +16,6 @@ from lab_utils.waiting import WaitTimeout, wait_until
 NAME = "zookeeper"
 MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 START_SECONDS = 60
-ATTEMPTS = 3
 HEAP_MB = 128
 
 
@@ -57,8 +56,8 @@ def start() -> str:
     Raises:
         LabError: it does not come up.
     """
-    for attempt in range(ATTEMPTS):
-        seen_before = log_file().stat().st_size if log_file().exists() else 0
+    for attempt in range(processes.ATTEMPTS):
+        seen_before = processes.log_end(log_file())
         if process() is None:
             _launch()
         try:
@@ -69,10 +68,8 @@ def start() -> str:
             ) from None
         if process() is not None:
             break
-        words = [(processes.TAKEN,), ("Exception", "ERROR")]
-        found = (processes.last_lines(log_file(), those, 1, start=seen_before) for those in words)
-        reason = next(filter(None, found), "it ended without a word")
-        if processes.TAKEN not in reason or attempt == ATTEMPTS - 1:
+        reason = processes.reason(log_file(), ("Exception", "ERROR"), start=seen_before) or "it ended without a word"
+        if processes.TAKEN not in reason or attempt == processes.ATTEMPTS - 1:
             raise LabError(f"ZooKeeper did not start: {reason}.", f"Look at: lab logs {NAME}")
     return address()
 

@@ -6,19 +6,17 @@ in client mode, and what the executors need is said here; what the lab does not 
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pyspark
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from lab_utils.errors import LabError
 from lab_utils.servers import elsewhere
 from lab_utils.servers.class_archives import java_options
-from lab_utils.servers.jars import class_path, missing_jars, spark_jars
-from lab_utils.servers.java import find_java
+from lab_utils.servers.jars import class_path, missing_jars, spark_home, spark_jars
+from lab_utils.servers.java import QUICK_START, find_java
 from lab_utils.servers.processes import HOST, LOG_SETTINGS
 from lab_utils.servers.spark_server import DEEP_STACK
 from lab_utils.settings import settings
@@ -98,7 +96,9 @@ def get_spark(app_name: str = "market-stream-lab", **conf: Any) -> SparkSession:
             [
                 f'-Dlog4j2.configurationFile="{LOG_SETTINGS.as_uri()}"',
                 f'-Dlab.log="{settings().logs_dir / "spark.log"}" -Dlab.log.level=warn',
-                f"{DEEP_STACK} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Duser.timezone=UTC",
+                DEEP_STACK,
+                *QUICK_START,
+                "-Duser.timezone=UTC",
                 *(f'"{option}"' for option in java_options("spark", java)),
                 f'-Djava.io.tmpdir="{temporary}" -Dderby.system.home="{temporary}"',
             ]
@@ -129,7 +129,7 @@ def get_spark(app_name: str = "market-stream-lab", **conf: Any) -> SparkSession:
 
 def _local_options() -> dict[str, str]:
     os.environ["SPARK_LOCAL_IP"] = HOST  # the web page of Spark, too, listens on loopback only
-    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
+    os.environ["SPARK_HOME"] = str(spark_home())
     for name in OF_ANOTHER_SPARK:
         os.environ.pop(name, None)
     return {"spark.driver.host": HOST, "spark.driver.bindAddress": HOST}

@@ -125,7 +125,7 @@ class Campaign:
     def start_stream(self) -> None:
         """Start `lab stream`."""
         command = [sys.executable, "-m", "lab_utils.cli", "--state-dir", str(settings().state_dir), "-v", "stream"]
-        self._log_start = self.stream_log.stat().st_size if self.stream_log.exists() else 0
+        self._log_start = processes.log_end(self.stream_log)
         self.stream = processes.spawn(command, self.stream_log)
 
     def jvm(self) -> psutil.Process:
