@@ -33,6 +33,9 @@ STATEMENT_SECONDS = 8
 RIGHTS_ALONE: dict[str, Any] = {"default_transaction_read_only": "off"}
 """For sessions of lab_reader: what it may not do is refused for the missing right, which the lessons are about."""
 
+LESSON_SECONDS = 60
+"""How long a query of a lesson may take: some are slow by intent, and slower still on an old or busy machine."""
+
 LEFT_BEHIND_SECONDS = 3600
 """A check's schema that is older belongs to a kernel that was killed."""
 
@@ -185,7 +188,8 @@ def recorded_market(name: str, role: str = "lab_reader", timezone: str = "UTC") 
             _make(cursor, name)
             for asset in ASSETS:
                 _store_recording(cursor, name, asset)
-    return db_utils.engine(role, search_path=name, timezone=timezone, **RIGHTS_ALONE)
+    session = {"search_path": name, "timezone": timezone, "statement_timeout": f"{LESSON_SECONDS}s", **RIGHTS_ALONE}
+    return db_utils.engine(role, **session)
 
 
 def _store_recording(cursor: Any, schema: str, asset: Asset) -> None:

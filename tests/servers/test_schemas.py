@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from lab_utils import db_utils
+from lab_utils.servers.postgres_server import READER_SECONDS
 from lab_utils.teaching import schemas
 from lab_utils.teaching.probes import Tables
 from lab_utils.teaching.schemas import Schema, Tick
@@ -116,6 +117,14 @@ def test_the_recorded_hour_is_stored_once_with_its_candles(running_lab: Lab) -> 
                 candles, in_candles = connection.execute(text("SELECT count(*), sum(tick_count) FROM candles_1m")).one()
             assert (ticks, candles, in_candles) == (18_634 + 18_636, 600, ticks)
             assert 0 < sizes < ticks
+    finally:
+        assert schemas.drop("unit77")
+
+
+def test_a_question_of_a_lesson_may_take_longer_than_one_of_a_dashboard(running_lab: Lab) -> None:
+    try:
+        with schemas.recorded_market("unit77").connect() as connection:
+            connection.execute(text(f"SELECT pg_sleep({READER_SECONDS + 0.2})"))
     finally:
         assert schemas.drop("unit77")
 
