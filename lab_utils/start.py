@@ -640,6 +640,7 @@ def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
 def _spawn_jupyter(port: int, token: str) -> subprocess.Popen[bytes]:
     folder = settings().state_dir / "jupyter"
     environment = {
+        **os.environ,
         "JUPYTER_TOKEN": token,  # in the environment, where the process list does not show it
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_DATA_DIR": str(folder / "data"),

@@ -285,7 +285,14 @@ def _is_claimed_elsewhere(port: int) -> bool:
 def spawn(
     command: Sequence[str], output: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a process that outlives this one and does not get its Ctrl-C; its output is appended to a file."""
+    """Start a process that outlives this one and does not get its Ctrl-C; its output is appended to a file.
+
+    Args:
+        command: program and arguments.
+        output: the file.
+        env: its whole environment; without it, that of this process.
+        cwd: where it runs.
+    """
     output.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "DETACHED_PROCESS", 0)
     with output.open("ab") as file:
@@ -294,7 +301,7 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
+            env=env,
             cwd=cwd,
             start_new_session=True,
             creationflags=flags,

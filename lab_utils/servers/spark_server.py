@@ -4,6 +4,7 @@ https://spark.apache.org/docs/4.0.0/spark-standalone.html
 """
 
 import dataclasses
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -168,7 +169,8 @@ def _spawn(daemon: Daemon, port: int, *arguments: str) -> int:
         *("-cp", str(home / "jars" / "*"), daemon.main),
         *("--host", processes.HOST, "--properties-file", str(daemon.properties_file), *arguments),
     ]
-    environment = {
+    # What is set for another Spark, such as SPARK_WORKER_PORT or SPARK_LOCAL_DIRS, would reach these daemons too.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")} | {
         "SPARK_HOME": str(home),
         "JAVA_HOME": str(java.home),
         "SPARK_LOCAL_IP": processes.HOST,  # their web pages would listen on all addresses

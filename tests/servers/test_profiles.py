@@ -180,6 +180,18 @@ def test_workers_do_not_go_to_the_master_of_another_lab(
         assert spark_server._alive_workers() == 0
 
 
+def test_the_cluster_is_not_set_up_by_what_is_meant_for_another_spark(
+    two_labs: tuple[Lab, Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, _ = two_labs
+    port = processes.choose_port("another-worker", 20_000)
+    with environment(**lab.settings, SPARK_WORKER_PORT=str(port)):
+        profiles.choose(Profile.cluster)
+        spark_server.ensure()
+        assert spark_server._alive_workers() == spark_server.WORKERS
+        assert processes.is_free(port)
+
+
 def test_servers_of_another_profile_are_found_and_stopped(lab: Lab) -> None:
     up(lab, Profile.zookeeper)
     zookeeper = zookeeper_server.process()
