@@ -898,7 +898,7 @@ def test_the_home_folder_stays_empty(visitor: Visitor) -> None:
 
 def test_a_first_up_takes_seconds(visitor: Visitor) -> None:
     """About 5 s where nothing else runs; the limit is for a busy machine."""
-    assert visitor.first_up_seconds < 30
+    assert visitor.first_up_seconds < 60
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root needs another user for PostgreSQL")
