@@ -1,5 +1,5 @@
 @echo off
-rem Set the lab up on the first run, then run all checks and tests, three at a time: run_tests.bat [pytest options]
+rem Set the lab up on the first run, then run all checks and tests, several at a time: run_tests.bat [pytest options]
 setlocal
 set "root=%~dp0"
 
@@ -17,7 +17,7 @@ if not defined python goto :none
 if errorlevel 1 exit /b %errorlevel%
 
 cd /d "%root%"
-"%root%.venv\Scripts\python.exe" -m pytest -c "%root%pyproject.toml" --rootdir "%root%." -n 3 %*
+"%root%.venv\Scripts\python.exe" -m pytest -c "%root%pyproject.toml" --rootdir "%root%." -n auto %*
 exit /b %errorlevel%
 
 :try

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Set the lab up on the first run, then run all checks and tests, three at a time: ./run_tests.sh [pytest options]
+# Set the lab up on the first run, then run all checks and tests, several at a time: ./run_tests.sh [pytest options]
 set -eu
 
 script=$0
@@ -37,4 +37,4 @@ find_python
 "$python" -I "$root/lab_utils/bootstrap.py"
 
 cd "$root"
-exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 "$@"
+exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n auto "$@"

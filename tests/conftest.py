@@ -1,9 +1,10 @@
-"""Which tests run beside which: `./run_tests.sh` has three workers. And none changes the settings of the next."""
+"""How many tests run at a time, and which beside which. And none changes the settings of the next."""
 
 import os
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -20,6 +21,18 @@ TOGETHER = (
 
 UNDER_FIRE = "tests/servers/test_crash_faults.py"
 """Two pipelines are under fire, each in one worker and meeting each fault once: half as long as one after the other."""
+
+
+LEAST_WORKERS = 3
+"""They keep two cores busy, since tests also wait."""
+WORKER_BYTES = 3_000_000_000
+"""A test's lab with Spark; a proof has several Sparks, most tests have none."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One a core on a machine with the memory for it."""
+    return max(LEAST_WORKERS, min(os.cpu_count() or 1, psutil.virtual_memory().total // WORKER_BYTES))
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed

@@ -295,9 +295,11 @@ SET_UP = {
 JOBS = {
     "start_pipeline.sh": 'exec "$root/.venv/bin/lab" start "$@"',
     "start_pipeline.bat": '"%root%.venv\\Scripts\\lab.exe" start %*',
-    "run_tests.sh": ('exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n 3 "$@"'),
+    "run_tests.sh": (
+        'exec "$root/.venv/bin/python" -m pytest -c "$root/pyproject.toml" --rootdir "$root" -n auto "$@"'
+    ),
     "run_tests.bat": (
-        '"%root%.venv\\Scripts\\python.exe" -m pytest -c "%root%pyproject.toml" --rootdir "%root%." -n 3 %*'
+        '"%root%.venv\\Scripts\\python.exe" -m pytest -c "%root%pyproject.toml" --rootdir "%root%." -n auto %*'
     ),
 }
 
