@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -97,7 +98,7 @@ def _compose(zookeeper: bool, *arguments: str) -> None:
     if code:
         raise LabError(
             f"docker compose {arguments[0]} ended with {code}.",
-            f"The reason stands above; the log of one container: docker compose -f {FOLDER / COMPOSE} logs NAME",
+            f"The reason stands above; the log of one container: {shlex.join(command(zookeeper, ['logs', 'NAME']))}",
         )
 
 

@@ -493,6 +493,9 @@ def test_up_and_down_call_compose(calls: Path, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().out
     assert "http://127.0.0.1:18050/" in printed
     assert "http://127.0.0.1:8888/lab" in printed
+    assert printed.endswith("Stop with: lab docker down\n")
+    assert lab_command(["docker", "up", "--zookeeper"]) == 0
+    assert capsys.readouterr().out.endswith("Stop with: lab docker down --zookeeper\n")
     assert lab_command(["docker", "down", "--zookeeper", "--volumes"]) == 0
     assert calls.read_text().splitlines()[-1] == f"compose --file {base} --file {zookeeper} down --volumes"
 
@@ -517,5 +520,6 @@ def test_no_password_is_printed_or_put_on_a_command_line(calls: Path, capsys: py
 def test_what_compose_could_not_do_is_a_sentence(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_env(calls.parent)
     monkeypatch.setenv("LAB_TEST_COMPOSE", "17")
-    with pytest.raises(LabError, match=r"docker compose up ended with 17\."):
-        containers.up()
+    with pytest.raises(LabError, match=r"docker compose up ended with 17\.") as raised:
+        containers.up(zookeeper=True)
+    assert "compose.zookeeper.yaml logs NAME" in raised.value.repair
