@@ -92,7 +92,7 @@ def find_java() -> Java:
 def install_command() -> str:
     """The one command that installs a fitting Java on this system."""
     if platform.system() == "Darwin":
-        return "brew install openjdk@21"
+        return "brew install --cask temurin@21"  # the formula openjdk@21 is put where nothing looks for a Java
     if platform.system() == "Windows":
         return "winget install EclipseAdoptium.Temurin.21.JRE"
     if os.environ.get("CONDA_PREFIX"):

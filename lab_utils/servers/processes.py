@@ -9,6 +9,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -189,7 +190,7 @@ def choose_port(name: str, wanted: int, *, taken: Sequence[int] = ()) -> int:
             return port
     raise LabError(
         f"No free port for {name} between {wanted} and {wanted + 99}.",
-        f"Set LAB_{name.upper()}_PORT in .env to a free one.",
+        f"Set LAB_{re.split('[-_]', name)[0].upper()}_PORT in .env to a free one.",  # that of spark-master is LAB_SPARK_PORT
     )
 
 

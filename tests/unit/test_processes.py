@@ -183,10 +183,14 @@ def test_a_port_that_somebody_takes_between_choice_and_use_is_passed_over(
         socket.create_connection((host, port), timeout=5).close()
 
 
-def test_no_free_port_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("kafka", "KAFKA"), ("kafka-3", "KAFKA"), ("kafka_controller", "KAFKA"), ("spark-master-page", "SPARK")],
+)
+def test_no_free_port_is_a_sentence_with_the_setting(monkeypatch: pytest.MonkeyPatch, name: str, setting: str) -> None:
     monkeypatch.setattr(processes, "is_free", lambda _port: False)
-    with pytest.raises(LabError, match=r"No free port for kafka between 9092 and 9191\. Set LAB_KAFKA_PORT"):
-        processes.choose_port("kafka", 9092)
+    with pytest.raises(LabError, match=rf"No free port for {name} between 9092 and 9191\. Set LAB_{setting}_PORT in"):
+        processes.choose_port(name, 9092)
 
 
 def test_a_process_is_found_by_all_of_its_arguments() -> None:
