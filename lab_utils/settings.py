@@ -130,7 +130,8 @@ def _load(_env_file: object, _environment: frozenset[tuple[str, str]]) -> Settin
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"The file .env cannot be read ({error}).", "Save it as UTF-8 text, readable by you.") from None
     folders = ("state_dir", "jars_dir", "course_dir", "work_dir")
-    return loaded.model_copy(update={name: getattr(loaded, name).resolve() for name in folders})
+    # Not below the folder from which `lab` is called: the next call may come from another one.
+    return loaded.model_copy(update={name: (ROOT / getattr(loaded, name)).resolve() for name in folders})
 
 
 @contextlib.contextmanager

@@ -83,8 +83,17 @@ def test_a_password_does_not_show_when_the_settings_are_printed(monkeypatch: pyt
     assert "hush" not in f"{settings()!r} {settings()}"
 
 
+def test_a_folder_is_below_the_checkout_wherever_the_lab_is_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAB_STATE_DIR", "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert settings().state_dir == ROOT / "elsewhere"
+    monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path))
+    assert settings().state_dir == tmp_path
+
+
 def test_the_example_names_every_setting_a_learner_may_change() -> None:
     named = {line.split("=")[0].lstrip("#") for line in (ROOT / ".env.example").read_text().splitlines()}
     for field in Settings.model_fields:
-        if not field.endswith("_dir"):
-            assert f"LAB_{field.upper()}" in named
+        assert f"LAB_{field.upper()}" in named
