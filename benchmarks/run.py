@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks import cluster, latency, memory, report, sink, startup
 from benchmarks.report import Report
+from lab_utils.errors import LabError
 from lab_utils.scratch import KEPT, own_stack
 from lab_utils.settings import settings
 
@@ -14,10 +15,18 @@ STATE = "bench"
 """The folder below `.lab` in which the benchmarks work."""
 
 
-def bench_sink(ticks: int, rounds: int, keys: Sequence[str], say: Say, *, growth: bool) -> Report:
-    """Rows per second of the sink and of what it is compared with."""
+def bench_sink(ticks: int, rounds: int, only: Sequence[str], say: Say, *, growth: bool) -> Report:
+    """Rows per second of the sink and of what it is compared with, or of the variants in `only`.
+
+    Raises:
+        LabError: there is no such variant.
+    """
+    known = [variant.key for variant in sink.VARIANTS]
+    for key in only:
+        if key not in known:
+            raise LabError(f"There is no variant {key}.", f"Choose from: {', '.join(known)}")
     with own_stack(STATE) as folder:
-        rates = sink.measure(ticks, rounds, keys, say)
+        rates = sink.measure(ticks, rounds, only or known, say)
         medians = {rate.key: rate.median for rate in rates}
         notes = [
             f"{one} = {medians[one] / medians[other]:.2f} of {other}"
@@ -37,9 +46,10 @@ def bench_sink(ticks: int, rounds: int, keys: Sequence[str], say: Say, *, growth
             )
             for rate in rates
         ]
+        chosen = "".join(f""" --only {f'"{key}"' if "'" in key else key}""" for key in only)
         made = Report(
             "sink",
-            f"lab bench sink --ticks {ticks} --rounds {rounds}{' --growth' if growth else ''}",
+            f"lab bench sink --ticks {ticks} --rounds {rounds}{chosen}{' --growth' * growth}",
             ("", "what", "rows/s, median", "of the rounds"),
             rows,
             [dataclasses.asdict(rate) for rate in rates],

@@ -18,10 +18,16 @@ SINK = ("bench", "sink", "--ticks", "2000", "--rounds", "1", "--json")
 def test_the_sink_benchmark_compares_all_its_variants_on_servers_of_its_own(fresh_lab: Lab) -> None:
     done = fresh_lab.run(*SINK, timeout=500)
     assert done.returncode == 0, done.stderr
-    assert [row["key"] for row in json.loads(done.stdout)["results"]] == ["a", "b", "b'", "c", "d", "e", "f"]
+    assert [row["key"] for row in json.loads(done.stdout)["results"]] == ["a", "b", "b'", "b''", "c", "d", "e", "f"]
     kept = {path.name for path in (fresh_lab.state_dir / "bench" / "results").iterdir()}
     assert kept == {"sink.json", "sink.svg"}
     assert not fresh_lab.processes()
+
+
+def test_a_variant_that_is_not_there_is_a_sentence(idle_lab: Lab) -> None:
+    done = idle_lab.run(*SINK, "--only", "z")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "There is no variant z." in done.stderr and "a, b, b', b'', c, d, e, f" in done.stderr
 
 
 def test_a_table_is_grown_by_as_many_ticks_as_asked_for(running_lab: Lab) -> None:
