@@ -118,7 +118,7 @@ def disk_problem(root: Path, free_bytes: int) -> str | None:
     if free_bytes >= NEEDED_GB * 1e9:
         return None
     return (
-        f"A first set-up needs about {NEEDED_GB} GB (1.5 GB afterwards) on the disk of {root} "
+        f"A first set-up needs about {NEEDED_GB} GB (2 GB afterwards) on the disk of {root} "
         f"and {free_bytes / 1e9:.1f} GB are free: make room and start again."
     )
 

@@ -129,7 +129,8 @@ def _troubles(seen: Pipeline) -> Iterator[Finding]:
         yield Finding("Spark is starting.", is_trouble=False)
     elif seen.spark_age is not None and seen.spark_age > SILENT_SECONDS and not seen.away:
         yield Finding(
-            f"Spark runs, but has ended no batch for {readable_age(seen.spark_age)}. Look at: lab logs stream"
+            f"Spark runs, but has ended no batch for {readable_age(seen.spark_age)}. "
+            "Look at its terminal, or after lab start at: lab logs stream"
         )
     elif (behind := _behind(seen)) is not None:
         yield Finding(behind)

@@ -298,7 +298,7 @@ def explained(name: str, text: str) -> LabError:
     # What ends a Python traceback, which stands in the middle of the JVM's; else what the JVM says first.
     python_errors = re.findall(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+(\S.*)", text)
     reason = python_errors[-1] if python_errors else text.strip().splitlines()[0]
-    return LabError(f"The query {name} failed: {reason[:300]}.", "See `lab logs stream` and `lab status`.")
+    return LabError(f"The query {name} failed: {reason[:300]}.", "See `lab logs spark` and `lab status`.")
 
 
 def remove_checkpoints() -> None:

@@ -156,7 +156,7 @@ def test_main_ends_with_one_line(
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     assert bootstrap.disk_problem(tmp_path, free_bytes=4_500_000_000) is None
     assert bootstrap.disk_problem(tmp_path, free_bytes=1_200_000_000) == (
-        f"A first set-up needs about 4 GB (1.5 GB afterwards) on the disk of {tmp_path} "
+        f"A first set-up needs about 4 GB (2 GB afterwards) on the disk of {tmp_path} "
         "and 1.2 GB are free: make room and start again."
     )
 

@@ -37,7 +37,10 @@ def test_a_pipeline_that_runs_is_said_to_be_well() -> None:
             "Spark is not running; 1 record waits for it. Start it with: lab stream",
         ),
         ({"is_streaming": False, "lags": ()}, "Spark is not running. Start it with: lab stream"),
-        ({"spark_age": 40.0}, "Spark runs, but has ended no batch for 40 s. Look at: lab logs stream"),
+        (
+            {"spark_age": 40.0},
+            "Spark runs, but has ended no batch for 40 s. Look at its terminal, or after lab start at: lab logs stream",
+        ),
         ({"producers": ()}, "No producer runs, so nothing new comes. Start one with: lab produce crypto"),
         ({"hops": (Hop("API", 9, age=150.0),)}, "The APIs have sent nothing for 2 min."),
         ({"recent_dead_letters": 1}, "1 record was refused in the last minute; why is in the table dead_letters."),
