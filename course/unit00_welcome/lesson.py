@@ -192,7 +192,7 @@ progress()
 # - Prices are decimals, and a tick has two times.
 # - `check`, `hint`, `reveal`, `progress`.
 #
-# **Next:** the first exercises, one for each kind of card. The cell below makes your own copy of them, in the folder `work`. Open it there: in the
+# **Next:** the first exercises, in which you meet each kind of card. The cell below makes your own copy of them, in the folder `work`. Open it there: in the
 # list of files at the left, `work`, then `00_welcome.ipynb`. What you write in it is yours; no update of the lab touches it.
 #
 # `lab("…")` runs the command `lab …`. In a terminal (File, New, Terminal) you type `lab exercise start 00`, or

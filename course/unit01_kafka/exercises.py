@@ -80,8 +80,8 @@ check("01.2", send_ticks)
 # %% [markdown]
 # ## 01.3 Read from a place
 #
-# `read_records` returns the values of exactly `count` records of one partition, from the offset `first` on. So many are there. There may be
-# more than a thousand.
+# `read_records` returns the values of exactly `count` records of one partition, from the offset `first` on. The partition holds at
+# least so many from there on. `count` may be more than a thousand.
 
 
 # %%
@@ -181,7 +181,8 @@ check("01.5", offsets_at)
 # ## 01.6 Your own broker
 #
 # `broker_properties` writes the configuration of a single broker that is its own controller: clients on `port`, controllers on
-# `controller_port`, both on 127.0.0.1 alone, and its data below `folder`. Consumer groups must work on it.
+# `controller_port`, both on 127.0.0.1 alone, and its data below `folder`. Who votes is said by `controller.quorum.voters`, as in the lesson. Consumer
+# groups must work on it.
 #
 # The check formats a folder and starts a broker with what you wrote. It says what it is waiting for.
 

@@ -78,13 +78,14 @@ print(properties)
 # - `offsets.topic.replication.factor`: Kafka keeps notes of its own, on how far readers have come. It wants a copy of them on each of three
 #   brokers unless told otherwise. We have one.
 #
-# Older tutorials start **ZooKeeper** first. Until Kafka 3 the list of topics and leaders was kept there, in a second
-# system with servers of its own. Since Kafka 4 it lives in Kafka itself, as a log of its own (this is called **KRaft**),
-# and ZooKeeper is gone.
+# Older tutorials start **ZooKeeper** first. The list of topics and leaders was kept there, in a second
+# system with servers of its own. Since Kafka 3.3 it may live in Kafka itself, as a log of its own (this is called **KRaft**).
+# In Kafka 4 it always does, and ZooKeeper is gone.
 
 # %% [markdown]
-# **Step 2: format.** The folder gets a name tag, the id of the cluster. A broker refuses to start on a folder of another
-# cluster, so that a wrong path in the properties cannot mix up two logs.
+# **Step 2: format.** The folder gets a name tag: the id of the cluster and the number of this node. A broker refuses to start on
+# a folder without a tag, or with the number of another node: a wrong path in the properties neither begins an empty log nor takes
+# over somebody else's.
 
 # %%
 import subprocess
@@ -256,8 +257,8 @@ for symbol in SYMBOLS:
 # BTC and ETH share a partition, SOL and AAPL another, and the third got none of these trades: the hash does not deal out evenly, least of all
 # with four keys. What counts is that a symbol is never in two.
 #
-# It is the same in your neighbour's notebook: the hash depends on the key and the number of partitions, on nothing else. That
-# is also why one does not change the number of partitions of a keyed topic lightly. With four instead of three, the next
+# It is the same in your neighbour's notebook: the partition depends on the key, the number of partitions, and how the client
+# computes the hash. (kafka-python does it as Kafka's own Java client. Some others do not unless told to.) That is also why one does not change the number of partitions of a keyed topic lightly. With four instead of three, the next
 # trade of a symbol may go elsewhere than the ones before it.
 #
 # `flush()` in the cell that sent them is not decoration. `send` only puts a record into a buffer; a thread sends it later. A program
@@ -335,7 +336,8 @@ for number in range(3):
 #   enough (7 days), the broker begins the next file, a new **segment**.
 # - `….index` and `….timeindex` say where in the log an offset or a time lies. They are laid out at 10 MB and mostly empty.
 #
-# Appending to a file is the fastest thing a disk can do. That is the whole secret of Kafka's speed.
+# Appending to a file is the fastest thing a disk can do. That is one reason for Kafka's speed; another is that records travel
+# and are stored in batches.
 #
 # You can read your trades in it with the naked eye:
 
@@ -360,7 +362,7 @@ def hours_kept() -> int:
     return int(answer["topic"][TOPIC]["retention.ms"]["value"]) // 3_600_000
 
 
-print("hours kept by default:", hours_kept())
+print("hours kept before:    ", hours_kept())
 admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, TOPIC, configs={"retention.ms": "3600000"})])
 wait_until(lambda: hours_kept() == 1, 20, "the broker to know its new setting")
 print("hours kept now:       ", hours_kept())
@@ -377,9 +379,9 @@ print("hours kept now:       ", hours_kept())
 # %% [markdown]
 # ## 7. When a broker dies
 #
-# Back to your own broker. Put one record into it, and then kill it the hard way. `kill` gives it no time to clean up: for the
-# process this is a power cut. `acks="all"` asks for an answer, the **acknowledgement**, only when the record is in the log of every broker that
-# keeps a copy; `get` waits for it.
+# Back to your own broker. Put one record into it, and then kill it the hard way. `kill` gives it no time to clean up.
+# `acks="all"` asks for an answer, the **acknowledgement**, only when the record is in the log of every broker whose copy is up to
+# date (here there is one); `get` waits for it.
 
 # %%
 if not answers():
@@ -416,8 +418,9 @@ survivor.close()
 # %% [markdown]
 # The record is there. What a broker has acknowledged stands in its log, and survives its process.
 #
-# It does not survive the loss of the disk: against that there are copies on other brokers (`replication_factor=3`), which one
-# machine cannot show honestly.
+# A power cut of the whole machine is another matter. Kafka leaves it to the operating system when a file goes to the disk, so the
+# newest records may be lost. Nor do they survive the loss of the disk. Against both there are copies on other brokers
+# (`replication_factor=3`), which one machine cannot show honestly.
 #
 # The controllers keep their list, Kafka's **metadata**, in a log like any other. Ask how it is. `leader_epoch` counts the elections: each start of
 # your one controller was one.

@@ -122,7 +122,7 @@ milliseconds = messages[0]["data"][0]["t"]
 print("right: ", datetime.fromtimestamp(milliseconds / 1000, UTC))
 try:
     print(datetime.fromtimestamp(milliseconds, UTC))
-except ValueError as error:
+except (ValueError, OSError) as error:  # the second on Windows
     print("wrong: ", error)
 
 # %% [markdown]
@@ -204,7 +204,7 @@ for moment, count in Counter(times).items():
     print(datetime.fromtimestamp(moment, UTC), "came", count, "times")
 
 # %% [markdown]
-# Forty answers, and only one or a few quotes. An answer tells how things stand, not that something has happened. CryptoCompare even
+# Forty answers, and only one or a few times in them. An answer tells how things stand, not that something has happened. CryptoCompare even
 # keeps each answer for ten seconds and gives it to all who ask. When the market is closed, you get the same quote all night. If each became a
 # tick, averages and counts would be about your polling and not about the market. So a producer remembers, for each symbol, the time of the
 # newest quote it has sent, and lets pass only **later** ones. One time for each symbol is enough; a list of all quotes seen would grow for ever.
@@ -337,7 +337,9 @@ from lab_utils.teaching.pictures import partition_bars
 partition_bars(CRYPTO)
 
 # %% [markdown]
-# Point at a block to read the tick. Each coin is in one partition. CryptoCompare keeps its answers for a while, so many polls brought nothing new.
+# Point at a block to read the tick. Each coin is in one partition. `LASTUPDATE` counts whole seconds, and
+# `is_new` takes one quote of a coin for each: we asked several times a second, so many polls brought nothing new. What moves within
+# a second is lost to whoever polls; the WebSocket of section 3 sends all of it.
 #
 # ## 7. Count confirmations, not sends
 #
@@ -492,7 +494,7 @@ pd.DataFrame(rows, columns=["fault", "company", "status", "Retry-After", "the bo
 # - **`401`, `403`**: the key is wrong, or does not cover this. It will not get better by asking again: stop, and tell a person.
 # - **`500`, `503`**: the server is ill. `Retry-After` asks for a pause of that many seconds. Do as it says.
 # - **`unknown`**: no such symbol. CryptoCompare complains with status 200, Finnhub sends zeros.
-# - **`html`, `empty`, `cut`**: status 200 and no data. The page comes from a machine in between, the cut from a broken connection.
+# - **`html`, `empty`, `cut`**: status 200 and no data, or half of it. The page comes from a machine in between, the cut from a broken connection.
 #
 # So there are three kinds of answers: **good**, **later**, **never**. And one must look at both status and body to tell.
 #
@@ -564,8 +566,8 @@ px.scatter(
 # The red dots move apart: the server is left in peace while it is ill. The price is that its recovery is seen a little later, at most
 # by the longest pause.
 #
-# Our `good` has a weakness: it treats a wrong key like a broken server, and asks for ever. To tell *later* from *never* is
-# exercise 02.3.
+# Our loop has two weaknesses: it does not read `Retry-After`, and `good` treats a wrong key like a broken server, and asks for
+# ever. Both are mended in exercise 02.3.
 #
 # Better than to be refused is not to ask too often. Finnhub's free plan allows 60 calls a minute, and its quotes come one symbol a
 # call:
@@ -613,13 +615,13 @@ print("value   ", letter.value[:60], "…", len(letter.value), "bytes")
 # is no longer evidence.
 #
 # The line between both: an answer that held no data (a page, a rate limit) is asked for again and leaves no letter. An answer that
-# held data which cannot be used is one.
+# held data which cannot be used is one; if it was cut, one also asks again.
 
 # %% [markdown]
 # ## 12. How the lab's own producers do it
 #
 # You have now met every part of `lab produce`, the command that runs one of the lab's producers. Its parts are called here one by one, so that they
-# ask our exchange, with a fifth of all answers broken, until 20 ticks were sent to `crypto_topic`. The 0.5 is the pause between two polls, in
+# ask our exchange, with a fifth of all answers broken, until 20 records were sent: ticks to `crypto_topic`, dead letters to `crypto_topic.dlq`. The 0.5 is the pause between two polls, in
 # seconds:
 
 # %%
@@ -651,7 +653,7 @@ print(delivery.as_dict())
 # | idempotence by name | `lab_utils/kafka_utils.py`, `make_producer` |
 # | counting what arrived, dead letters | `lab_utils/producers/delivery.py` |
 #
-# Open one of them. Not one has an idea that you have not seen here.
+# Open one of them. You will meet these ideas in each.
 #
 # Clean up:
 

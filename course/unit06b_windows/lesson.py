@@ -6,9 +6,9 @@
 # **Goal.** You turn a stream of ticks into candles. You know what happens to a tick that comes late, and when a candle
 # is given out. You write both to PostgreSQL, and a crash at the worst moment changes nothing.
 #
-# About 45 minutes. You come from 06a: you can read a topic, parse it, and start a query with a checkpoint. Nothing here
-# can break the lab: `lab reset 06b` in a terminal removes what this unit made, and puts a fresh copy of its exercises
-# into `work/` (yours is kept beside it).
+# About 45 minutes. You come from 06a: you can read a topic, parse it, and start a query with a checkpoint. The first cell
+# begins the lesson anew, and removes what an earlier run made. Nothing here can break the lab: `lab reset 06b` in a terminal
+# removes what this unit made, and puts a fresh copy of its exercises into `work/` (yours is kept beside it).
 
 # %% [markdown]
 # ## Where we are
@@ -501,6 +501,8 @@ def run(data: DataFrame, write: WriteBatch, checkpoint: Path) -> None:
     query.awaitTermination()
 
 
+with db_utils.cursor("lab_owner") as cursor:
+    cursor.execute("TRUNCATE unit06b_ticks")  # what an earlier run of this cell has stored
 shutil.rmtree(folder / "append_ticks", ignore_errors=True)
 run(tick_stream(), append_ticks, folder / "append_ticks")
 print("rows in the table:", ask("SELECT count(*) FROM unit06b_ticks")[0][0])
@@ -509,7 +511,8 @@ print("and after a second run:", ask("SELECT count(*) FROM unit06b_ticks")[0][0]
 print("commits:", sorted(file.name for file in (folder / "append_ticks" / "commits").glob("[0-9]*")))
 
 # %% [markdown]
-# All there, and the second run added nothing (8,000 is a limit that Spark shares out among the partitions, and rounds): the checkpoint knows that all three batches are done.
+# All there. The checkpoint knows that all three batches are done, so the second run added nothing. (8,000 is a limit for a whole
+# batch: Spark shares it out among the partitions, and rounds.)
 #
 # **The second trap.** *When* does it know? Spark writes the plan of a batch to `offsets`, then runs your function, and
 # when it has returned, writes the file in `commits`. Let the power fail between the last two: the rows are in the
@@ -682,6 +685,8 @@ def turnover_in_table() -> tuple[object, ...]:
 
 
 # %% tags=["deterministic"]
+with db_utils.cursor("lab_owner") as cursor:
+    cursor.execute("TRUNCATE unit06b_turnover, unit06b_batches")
 shutil.rmtree(folder / "turnover", ignore_errors=True)
 run(tick_stream(), add_turnover, folder / "turnover")
 print("turnover and ticks:", turnover_in_table())

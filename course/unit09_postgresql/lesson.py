@@ -340,7 +340,7 @@ ask("""
 
 # %% [markdown]
 # `rank()` numbers the rows of a partition: 1 for the first. (Without `PARTITION BY` all rows are one partition.) Rows that are equal in the `ORDER BY` share their rank, and the next is left out (1, 2, 2, 4).
-# `row_number()` would give them different numbers, by chance. It stands beside `GROUP BY` here: first the groups are made, then the windows look at them.
+# `row_number()` would give them different numbers, by chance. `rank()` stands beside `GROUP BY` here: first the groups are made, then the windows look at them.
 
 # %% [markdown]
 # ## 6. Volume, VWAP, and what is not known
@@ -515,7 +515,8 @@ explain(SIX_HOURS)
 # %% [markdown]
 # Read it from the inside out; each `->` hands its rows to the line it is indented under.
 #
-# - `Seq Scan`: it reads the whole table, row by row. With `Parallel`, several processes share the work, and numbers are averages of the `loops`: one a process.
+# - `Seq Scan`: it reads the whole table, row by row. With `Parallel`, several processes share the work; rows and times are averages of the `loops`, one
+#   a process, and `Buffers` are the sum.
 # - `Rows Removed by Filter`: what it read in vain. Nearly everything.
 # - `Buffers`: pages; `hit` were in memory, `read` had to be fetched.
 # - `Execution Time` at the end.
@@ -524,12 +525,13 @@ explain(SIX_HOURS)
 
 # %%
 with owner.begin() as connection:
-    connection.execute(text("CREATE INDEX ON many_ticks (symbol, event_time)"))
+    connection.execute(text("CREATE INDEX IF NOT EXISTS many_ticks_by_symbol ON many_ticks (symbol, event_time)"))
 
 explain(SIX_HOURS)
 
 # %% [markdown]
-# `Index Cond` says what was looked up in the index; the line above it fetches the rows that were found from the table. Compare the pages and the times
+# `Index Cond` says what was looked up in the index; the `Bitmap Heap Scan` above it fetches those rows from the table.
+# (Where you see a plain `Index Scan`, it does both.) Compare the pages and the times
 # with those before.
 #
 # An index of a column is only used for the column as it is. Wrap it into a function, and the server must compute that for each row first:
@@ -560,7 +562,7 @@ explain("""
 
 # %% [markdown]
 # `DISTINCT ON` looks at a million rows to keep 500. `LATERAL` with the index goes to the end of each symbol and takes one row: `loops=500`. This is why the lab's
-# view `latest_prices` is written with `LATERAL`, and where its list of known symbols comes from: the candles, of which there are far fewer than ticks.
+# view `latest_prices` is written with `LATERAL`. It takes its list of known symbols from the candles, of which there are far fewer than ticks.
 #
 # An index is not free: it takes space, and each new row must be entered into it.
 

@@ -9,7 +9,7 @@
 # The checks look at data, never at colours: what a browser would draw of your figure, what your table holds, which way the server takes.
 # They try it on rows that you have not seen. When you are stuck, `hint("10.1")`.
 #
-# **The tables of 10.1 to 10.4** have the columns of `candles_1m`. They come from `read_sql`, or from somebody who has worked on them. So expect prices as
+# **The tables of 10.1 to 10.4** have the columns of `candles` below: `window_start`, the four prices and `volume`. They come from `read_sql`, or from somebody who has worked on them. So expect prices as
 # floats or as `Decimal`, times of any zone, minutes that are missing, and no rows at all. The table is somebody else's: do not change it.
 #
 # `candles` below is the recorded hour of the lesson. Try your functions on it first, in a cell of your own.
@@ -136,7 +136,7 @@ check("10.3", wider)
 # ## 10.4 Fill a chart in place
 #
 # `skeleton` makes a chart without data. `fill` brings the candles of a pair into it, again and again: the same figure, the same three traces, and nothing left
-# of what they held before. The table has the columns of `candles_1m` and `average` (which may be `NaN`), the oldest candle first.
+# of what they held before. The table has these columns and `average` (which may be `NaN`), the oldest candle first.
 # The title of the figure becomes the pair. When the same pair comes again, the reader's zoom stays; when another one comes, it does not.
 
 

@@ -415,7 +415,7 @@ live.stop()
 #
 # Not everybody who looks at a market has JupyterLab open. `lab dashboard` serves the same chart as a web page, and beside it a page of the pipeline itself: what
 # has come how far, what waits, and what is wrong, in words. The next cell starts it, asks for the page as a
-# browser would, and ends it again:
+# browser would, and ends it again. (Where `lab start` or `lab dashboard` runs already, it asks that one.)
 
 # %%
 import re
@@ -430,14 +430,14 @@ with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as page:
         words = next((line for line in page.stderr or () if "http://" in line), "It did not start.")
         address = re.search(r"http://\S+/", words)
         assert address is not None, words
-        answer = httpx.get(address[0], trust_env=False)
+        answer = httpx.get(address[0], timeout=60, trust_env=False)
     finally:
         page.terminate()
 print(words.strip())
 print(answer.status_code, answer.headers["content-type"], re.findall("<title>(.*?)</title>", answer.text))
 
 # %% [markdown]
-# - The address (dead by now) begins with `127.0.0.1`: only this machine can open it. A dashboard without a login belongs nowhere else.
+# - The address (dead by now, unless it was there before) begins with `127.0.0.1`: only this machine can open it. A dashboard without a login belongs nowhere else.
 # - What came is an almost empty page. Its script asks the server for the figure, once a second: the page is the host, `snapshot` and `fill` do the work, as in the notebook.
 # - It logs in as `lab_reader`. Unit 09 says why.
 #

@@ -276,7 +276,8 @@ check("12a.6", read_together)
 # partition that somebody else has by now would set *his* commit back.
 #
 # For the last commit nothing is needed here: `close()` takes the partitions away like any rebalance. A member that the broker has given up, because its
-# session timed out, is told by `on_partitions_lost` instead. It may not commit any more.
+# session timed out, is told by `on_partitions_lost` instead. Unless you write that method, it calls `on_partitions_revoked`, and the commit there is refused: the
+# member has nothing to say any more.
 
 # %% [markdown]
 # ## How far am I?

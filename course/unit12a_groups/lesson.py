@@ -9,7 +9,8 @@
 # About 45 minutes. You have done units 00 to 02, 06, 09 and 10. Everything in this unit runs as real processes: readers, three
 # brokers, a ZooKeeper. The brokers of sections 4 and 5 belong to **second labs** in folders of this lesson, so the topics and tables of your own lab are
 # not touched. They want about 1.5 GB of memory while they run. Section 5 fetches
-# Kafka 3.9 the first time (50 MB, which needs internet once). All cells together take about three minutes.
+# Kafka 3.9 the first time (50 MB, which needs internet once). All cells together take about three minutes. They build on each other:
+# to run one a second time, begin again with the first one, which removes what the lesson made.
 #
 # Nothing here can break the lab: `lab reset 12a` in a terminal removes what this unit made, stops what it started, and puts a fresh copy of
 # its exercises into `work/` (yours is kept beside it).
@@ -312,10 +313,10 @@ print(wait_until(lambda: who_reads(GROUP)[0] == "Empty", 30, "the group to be em
 #
 # The new owner of a partition must know where to go on. It asks for the last **commit** of the group. Whatever the old owner did after its last commit is done again.
 #
-# To see it, take a topic with one partition and 1,500 records, each 2 ms of work, and let three members have it one after the other. A ends politely,
+# To see it, take a topic with one partition and 3,000 records, each 2 ms of work, and let three members have it one after the other. A ends politely,
 # B is killed, C does the rest. Two groups do this side by side:
 #
-# - the group `seldom` commits after every 5,000 records,
+# - the group `seldom` commits after every 5,000 records, so here not once,
 # - the group `revoked` does the same, and also commits when its partitions are taken away.
 #
 # The second is the commit in the listener above. There are three things to know about it:
@@ -330,7 +331,7 @@ print(wait_until(lambda: who_reads(GROUP)[0] == "Empty", 30, "the group to be em
 # %%
 from kafka import KafkaProducer
 
-HAND_OVER, RECORDS = "unit12a.hand_over", 1_500
+HAND_OVER, RECORDS = "unit12a.hand_over", 3_000
 create_topic(HAND_OVER, 1)
 producer = KafkaProducer(bootstrap_servers=servers)
 for number in range(RECORDS):
@@ -591,7 +592,7 @@ print(copies(PRECIOUS)[0])
 draw_copies(f"{PRECIOUS}: three copies of six partitions", copies(PRECIOUS))
 
 # %% [markdown]
-# Each broker leads two partitions and follows in four. When one dies, the others lead two more.
+# Each broker leads two partitions and follows in four. When one dies, the two others take over the two that it led.
 #
 # For comparison, four more topics with other settings, of three partitions each:
 
@@ -769,7 +770,7 @@ hasty = KafkaProducer(
     linger_ms=0,
     request_timeout_ms=1_900,
     delivery_timeout_ms=2_000,
-    max_block_ms=2_000,
+    max_block_ms=20_000,
 )
 
 
@@ -831,7 +832,7 @@ started_at = time.time()
 with another_lab(folder / "cluster"):
     starter = threading.Thread(target=lab, args=["up"])
     starter.start()
-    wait_until(lambda: all(len(isr) == 3 for _, isr in look().values()) and looks, 90, "all copies to be in sync")
+    wait_until(lambda: [len(isr) for _, isr in look().values()] == [3] * 6, 90, "all copies to be in sync")
     starter.join()
 
 shown_before: list[int] = []
@@ -929,7 +930,8 @@ for path in PATHS:
     print(f"{path:45}", "is still there" if zookeeper.exists(path) else "is gone")
 
 # %% [markdown]
-# The two ephemeral nodes are gone. (ZooKeeper looks for dead sessions in steps of its `tickTime`, hence a little later.) The rest is as it was, and says that
+# The two ephemeral nodes are gone. (The time counts from the broker's last sign of life, which was up to some seconds before
+# its death, and ZooKeeper looks for dead sessions in steps of its `tickTime`: so it may be somewhat less, or more.) The rest is as it was, and says that
 # broker 1 leads. With a second broker, that one would now create `/controller`, read the whole tree, and write a new leader into each
 # `state`. With many thousands of partitions that took long, and was a reason to replace it (KIP-500).
 #
@@ -982,7 +984,7 @@ with another_lab(folder / "kraft"):
 
 # %% [markdown]
 # The same facts: the address of a broker, a topic, the leader and ISR of a partition. Here they are a history, not a state. When a broker is missing, nothing is deleted. A
-# record is added that says `fenced` (cut off), as `BROKER_REGISTRATION_CHANGE_RECORD` says here that the broker is no longer.
+# record is added that says `fenced` (cut off), as the `BROKER_REGISTRATION_CHANGE_RECORD` here says that the broker is fenced no longer.
 # You have seen it at work in section 4.
 #
 # Side by side:
@@ -1006,7 +1008,7 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["ZooKeeper", "KRaft"])
 
 # %% [markdown]
 # The memory and the time are those of one broker each (of the time, a part is PostgreSQL's, in both), and both Kafkas have the same heap. The two waits
-# are two defaults, 18 and 9 seconds; they do not say which is better. What is: one system less to run, to secure and to
+# come from two defaults, 18 and 9 seconds, each counted from the last sign of life; they do not say which is better. What is: one system less to run, to secure and to
 # understand, and new leaders for all partitions at once.
 #
 # ## What you have learnt

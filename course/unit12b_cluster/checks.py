@@ -337,7 +337,7 @@ def _rank(latencies: Sequence[int], percent: int) -> int:
         "    found = sorted(…)\n"
         "    if not found:\n"
         "        return None\n"
-        "    return found[math.ceil(len(found) * 50 / 100) - 1], …",
+        "    return found[-(-len(found) * 50 // 100) - 1], …   # -(-a // b) rounds up",
     ],
 )
 def check_latency(trial: Trial, latency: Callable[..., Any]) -> None:

@@ -124,7 +124,7 @@ check("12b.2", stage_time)
 # with one exception: the busiest symbol has `top_percent` of all ticks, and as it is the key they are all in one partition. When this symbol alone
 # is too much for a task, no number of partitions is enough: return `None`.
 #
-# All numbers are whole. One partition is needed in any case.
+# All numbers are whole, and some are too large for a float: calculate in whole numbers. One partition is needed in any case.
 
 
 # %%

@@ -8,7 +8,8 @@
 # fast. At the end you work out what a million ticks a second would take, from numbers that you measured yourself.
 #
 # About 45 minutes. You come from 06b and 12a: checkpoints, `foreachBatch`, consumer groups and copies are known here. The lesson starts a second lab
-# beside yours; together they take 3 GB of memory while it runs, and its cells work for two to three minutes in all. Nothing here can break your own lab: `lab reset 12b` in a terminal
+# beside yours; together they take 3 GB of memory while it runs, and its cells work for two to three minutes in all. The cells build on each other: to run one a second
+# time, begin again with the first one, which removes what the lesson made. Nothing here can break your own lab: `lab reset 12b` in a terminal
 # stops and removes what this unit made, and puts a fresh copy of its exercises into `work/` (yours is kept beside it).
 
 # %% [markdown]
@@ -247,7 +248,7 @@ wait_until(lambda: ask_master()["coresused"] == 2, 120, "the executors")
 say_workers()
 
 # %% [markdown]
-# The address of the master, and how many slots we want. Nothing else. The worker has started an executor for us on each machine (if they were machines). Now the
+# The address of the master, and how many slots we want. Nothing else. Each worker has started an executor for us on its machine (if they were machines). Now the
 # **same code** as above. Who runs it? Let each record say in which process it was: `ProcessHandle.current` is Java's word for "me".
 
 # %%
@@ -277,7 +278,8 @@ on_workers = {"waits": span(waiting), "computes": span(computing)}
 pd.DataFrame({"local[8], seconds": in_notebook, "cluster of two slots, seconds": on_workers}).round(2)
 
 # %% [markdown]
-# What waits is slower here: **two slots instead of eight.** What computes takes about as long, for behind the two slots are the same cores as before.
+# What waits is slower here: **two slots instead of eight.** What computes takes about as long on a machine of two cores. If yours has more, it is
+# slower here too: `local[8]` used them all, two slots use two.
 #
 # Two workers on *one* machine cannot have more cores than the machine has, whatever they are told. A cluster is for the day when the other worker stands elsewhere. Then it also has the other's memory, disk and
 # network, and it may lose a machine. That is what this one is good for: everything but the speed is as in a large one, and we can break it.
@@ -576,7 +578,7 @@ print("rows in the table:", rows_in_table, "  missing:", len(recorded) - ticks_i
 # | an executor | the tasks that ran there | by itself, elsewhere |
 # | a worker | its executors | by itself, where there are slots |
 # | the driver | everything but the checkpoint | when somebody starts it again |
-# | the master | nothing of what runs; but no program can start, and no executor is replaced | when it is back |
+# | the master | nothing of what runs while it is away; but no program can start, and no executor is replaced | for new programs, when it is back. The old ones it knows only with `spark.deploy.recoveryMode`; without it, it ends their executors |
 #
 # We do not need the second lab any more.
 
@@ -764,7 +766,7 @@ spark.stop()
 #
 # And one that you know already, `LAB_STATE_DIR`: the checkpoints in it must be the same folder for the driver and all executors.
 #
-# On **Kubernetes** the master is Kubernetes itself: an executor is a pod, and a driver that dies is started again because it is a Deployment. On **YARN** the master is YARN's ResourceManager. `docs/scaling.md` has the details, and says what of it was tried.
+# On **Kubernetes** the master is Kubernetes itself: an executor is a pod, and so is the driver. Who starts a dead driver again is for you to say: in `docs/scaling.md` a Deployment does. On **YARN** the master is YARN's ResourceManager. `docs/scaling.md` has the details, and says what of it was tried.
 #
 # ### A million ticks a second
 # You need two numbers, both measured on your machine now: how long a *core* works on one tick, and how long one connection to PostgreSQL takes for one row. First some more ticks; Spark multiplies the recorded hour and writes it into
@@ -821,7 +823,9 @@ import math
 RATE = 1_000_000
 size = sum(map(len, recorded)) / len(recorded)
 print(f"cores that parse:      {math.ceil(RATE * parse):>5}")
-print(f"partitions, at least:  {math.ceil(RATE * parse):>5}   as a partition is read by one task at a time")
+print(
+    f"partitions:            {math.ceil(RATE * parse):>5}   one for each of these cores; with fewer, minPartitions must cut them"
+)
 print(f"writers to PostgreSQL: {math.ceil(RATE * copy):>5}   as one connection writes one row at a time")
 print(
     f"MB/s into Kafka:       {RATE * size / 1e6:>5.0f}   at {size:.0f} bytes a tick; with three copies it is thrice that"
