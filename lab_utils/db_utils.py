@@ -1,6 +1,5 @@
 """Connections to the lab's PostgreSQL, and its schema."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,14 +28,11 @@ UNLIMITED = "-c statement_timeout=0"
 CANCELED = "57014"
 """PostgreSQL's code for a statement that was ended from outside or by its time limit."""
 
-os.environ.pop("PGTZ", None)  # libpq would send this time zone after ours
-
 
 def _session(*more: str) -> dict[str, Any]:
     """What every session begins with.
 
-    Said in so many words, as libpq would else take what the user has set for other servers (PGOPTIONS, PGSSLMODE). On
-    loopback nobody listens in; a server elsewhere is spoken to encrypted when it can.
+    On loopback nobody listens in; a server elsewhere is spoken to encrypted when it can.
     """
     return {
         "options": " ".join((OPTIONS, *more)),

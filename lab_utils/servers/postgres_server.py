@@ -29,6 +29,11 @@ from lab_utils.servers import elsewhere, processes
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
 
+for _name in [name for name in os.environ if name.startswith("PG")]:
+    # libpq takes from them what a connection does not say: another host, encryption, a time zone, an encoding. Who has
+    # set them means another server.
+    del os.environ[_name]
+
 NAME = "postgres"
 SUPERUSER = "postgres"
 ROLES = ("lab_owner", "lab_writer", "lab_reader")
