@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg2
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -35,7 +36,9 @@ from lab_utils.waiting import WaitTimeout, wait_until
 
 STREAM_START_SECONDS = 120
 FIRST_TICK_SECONDS = 60
-DRAIN_SECONDS = 120
+STANDSTILL_SECONDS = 120
+"""At the end of a run: for how long nothing may have come any further before it is given up."""
+PROGRESS_SECONDS = 2
 PRODUCER_STOP_SECONDS = 45
 STREAM_STOP_SECONDS = 30
 JUPYTER_START_SECONDS = 60
@@ -44,6 +47,7 @@ JUPYTER_STOP_SECONDS = 10
 EXCHANGE_START_SECONDS = 60
 DASHBOARD_START_SECONDS = 60
 EXCHANGE_STOP_SECONDS = 15
+JUPYTER_ENDED = "ended; to have it back, press Ctrl-C and start again"
 JUPYTER_OVERRIDES = {
     # The lab works offline, and the first thing to see is not a question about news.
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
@@ -115,6 +119,7 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         state_dir = str(settings().state_dir)
         command = [sys.executable, "-m", "lab_utils.cli", "--state-dir", state_dir, "--verbose", *arguments]
+        self._log_start = processes.log_end(self.log)  # what earlier runs said is no reason for anything now
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -137,7 +142,7 @@ class Child:
             LabError: it failed; the text holds its last words.
         """
         if self.ended_badly:
-            lines = self.log.read_text(errors="replace").strip().splitlines()
+            lines = self.log.read_bytes()[self._log_start :].decode(errors="replace").strip().splitlines()
             told = next((n for n in range(len(lines) - 1, -1, -1) if lines[n].startswith("Error:")), None)
             words = " ".join(lines[told:]).removeprefix("Error: ") if told is not None else f"see {self.log}"
             raise LabError(f"{self.name} ended: {words}", f"Its log: lab logs {self.name}")
@@ -262,21 +267,27 @@ class Run:
         delivered = {"acknowledged": 0, "undelivered": 0}
         for child in self.producers:
             child.process.terminate()
+        _await_end(
+            lambda: all(child.process.poll() is not None for child in self.producers),
+            self._gained,
+            PRODUCER_STOP_SECONDS,
+        )
         for child in self.producers:
-            counts = json.loads(child.stop(PRODUCER_STOP_SECONDS) or "{}")
+            counts = json.loads(child.stop(1) or "{}")
             delivered = {name: count + counts.get(name, 0) for name, count in delivered.items()}
         served = None
         if self.exchange is not None:
             served = json.loads(self.exchange.stop(EXCHANGE_STOP_SECONDS) or "{}").get("ticks")
         gained = self._gained()
-        with suppress(WaitTimeout):  # the summary shows what is missing
-            wait_until(lambda: self._is_drained(gained), DRAIN_SECONDS, "the last records", every=0.3)
+        # What is missing then is shown by the summary.
+        _await_end(lambda: self.stream.ended_badly or self._is_drained(gained), self._counts, STANDSTILL_SECONDS)
         self._sample_memory()
         self.stream.stop(STREAM_STOP_SECONDS)
         return Summary(
             produced=sum(gained.values()),
             **delivered,
             **self._counts(),
+            duplicates=self._duplicates(),
             latency_ms=self._latency(),
             seconds_to_first_row=self._seconds_to_first_row(),
             served=served,
@@ -287,8 +298,6 @@ class Run:
         return {part: end - self.first_offsets.get(part, 0) for part, end in kafka_utils.end_offsets().items()}
 
     def _is_drained(self, gained: dict[tuple[str, int], int]) -> bool:
-        if self.stream.ended_badly:
-            raise WaitTimeout("the Spark queries ended")
         counts = self._counts()
         if counts["stored"] + counts["dead_letters"] < sum(gained.values()):
             return False
@@ -302,28 +311,37 @@ class Run:
         return " OR ".join(f"(kafka_partition = {part} AND kafka_offset >= {offset})" for part, offset in parts)
 
     def _counts(self) -> dict[str, int]:
-        stored = dead = duplicates = 0
+        """How many rows the run has in the tables; asked each second."""
+        stored = dead = 0
         with db_utils.cursor() as cursor:
             for asset in ASSETS:
-                cursor.execute(
-                    f"SELECT count(*), count(*) - count(DISTINCT (kafka_partition, kafka_offset)) "
-                    f"FROM {asset.table} WHERE {self._first_of(asset.topic)}"
-                )
-                rows, doubled = cursor.fetchone()
-                cursor.execute(
-                    f"SELECT count(*) FROM {asset.table} JOIN dead_letters USING (kafka_partition, kafka_offset) "
-                    f"WHERE topic = %s AND ({self._first_of(asset.topic)})",
-                    (asset.topic,),
-                )
-                stored += rows
-                duplicates += doubled + cursor.fetchone()[0]
+                cursor.execute(f"SELECT count(*) FROM {asset.table} WHERE {self._first_of(asset.topic)}")
+                stored += cursor.fetchone()[0]
             for topic in kafka_utils.TOPICS:
                 cursor.execute(
                     f"SELECT count(*) FROM dead_letters WHERE topic = %s AND ({self._first_of(topic)})",
                     (topic,),
                 )
                 dead += cursor.fetchone()[0]
-        return {"stored": stored, "dead_letters": dead, "duplicates": duplicates}
+        return {"stored": stored, "dead_letters": dead}
+
+    def _duplicates(self) -> int:
+        """How many rows name a record of the run that another row names too."""
+        duplicates = 0
+        with db_utils.cursor() as cursor:
+            for asset in ASSETS:
+                cursor.execute(
+                    f"SELECT count(*) - count(DISTINCT (kafka_partition, kafka_offset)) "
+                    f"FROM {asset.table} WHERE {self._first_of(asset.topic)}"
+                )
+                duplicates += cursor.fetchone()[0]
+                cursor.execute(
+                    f"SELECT count(*) FROM {asset.table} JOIN dead_letters USING (kafka_partition, kafka_offset) "
+                    f"WHERE topic = %s AND ({self._first_of(asset.topic)})",
+                    (asset.topic,),
+                )
+                duplicates += cursor.fetchone()[0]
+        return duplicates
 
     def _rows(self) -> str:
         """SQL for the run's ticks with the time at which each became visible."""
@@ -367,6 +385,22 @@ def _await(condition: Callable[[], bool], seconds: float, otherwise: str, repair
         wait_until(condition, seconds, otherwise, every=0.2)
     except WaitTimeout:
         raise LabError(f"{otherwise} within {seconds:g} s.", repair) from None
+
+
+def _await_end(is_over: Callable[[], bool], progress: Callable[[], object], seconds: float) -> None:
+    """Wait until something is over, or until what `progress` gives has been the same for `seconds`."""
+    seen: object = None
+    moved_at = asked_at = time.monotonic()
+    while not is_over():
+        time.sleep(0.3)
+        now = time.monotonic()
+        if now - asked_at >= PROGRESS_SECONDS:
+            asked_at = now
+            with suppress(LabError):  # a server that is away tells of no progress
+                if (found := progress()) != seen:
+                    seen, moved_at = found, now
+        if now - moved_at >= seconds:
+            return
 
 
 def _process(pid: int) -> psutil.Process | None:
@@ -516,14 +550,15 @@ def run_live(job: Job, console: Console) -> None:
             console.print("Starting Kafka, PostgreSQL, Spark and JupyterLab …")
             run.begin()
             run.show()
-            with open_jupyter() as (_, address):
+            with open_jupyter() as (jupyter, address):
                 page = run.dashboard_address()
                 if not console.is_terminal:  # a file or a pipe gets the picture only at the end
                     console.print(f"JupyterLab: {address}\nDashboard: {page}")
                 with Live(console=console, refresh_per_second=2, transient=False) as live:
                     while not stop.wait(1):
                         run.check()
-                        live.update(_picture(run, address, page))
+                        has_ended = jupyter is not None and jupyter.poll() is not None
+                        live.update(_picture(run, JUPYTER_ENDED if has_ended else address, page))
                 console.print("Stopping; storing the last records …")
                 summary = run.end()
                 console.print(
@@ -537,19 +572,22 @@ def run_live(job: Job, console: Console) -> None:
 
 def _picture(run: Run, jupyter_address: str, dashboard_address: str) -> Group:
     """What is running and what has arrived."""
-    counts = run._counts()
     servers = Table(title="Market Stream Lab (Ctrl-C stops all of it)", show_header=False)
     servers.add_row("JupyterLab", jupyter_address)
     servers.add_row("dashboard", dashboard_address)
-    servers.add_row("Kafka", kafka_server.bootstrap_servers())
-    servers.add_row("PostgreSQL", f"{postgres_server.address()}, database {db_utils.DATABASE}")
-    servers.add_row("stored", f"{counts['stored']:,} ticks, {counts['dead_letters']:,} dead letters")
-    servers.add_row("memory", f"{run.memory_mb.get('total', 0):,} MB at most so far")
     prices = Table("symbol", "price", "event time (UTC)")
-    with db_utils.cursor() as cursor:
-        cursor.execute("SELECT symbol, currency, price, event_time FROM latest_prices ORDER BY asset_class, symbol")
-        for symbol, currency, price, event_time in cursor.fetchall():
-            prices.add_row(symbol, f"{price.normalize():f} {currency}", f"{event_time:%Y-%m-%d %H:%M:%S}")
+    try:
+        servers.add_row("Kafka", kafka_server.bootstrap_servers())
+        servers.add_row("PostgreSQL", f"{postgres_server.address()}, database {db_utils.DATABASE}")
+        counts = run._counts()
+        servers.add_row("stored", f"{counts['stored']:,} ticks, {counts['dead_letters']:,} dead letters")
+        servers.add_row("memory", f"{run.memory_mb.get('total', 0):,} MB at most so far")
+        with db_utils.cursor() as cursor:
+            cursor.execute("SELECT symbol, currency, price, event_time FROM latest_prices ORDER BY asset_class, symbol")
+            for symbol, currency, price, event_time in cursor.fetchall():
+                prices.add_row(symbol, f"{price.normalize():f} {currency}", f"{event_time:%Y-%m-%d %H:%M:%S}")
+    except (LabError, psycopg2.OperationalError) as error:  # the pipeline waits for a server that is away; so do we
+        servers.add_row("trouble", str(error).strip())
     return Group(servers, prices)
 
 
@@ -587,7 +625,8 @@ def open_jupyter() -> Iterator[tuple[subprocess.Popen[bytes] | None, str]]:
         try:
             yield jupyter, address
         finally:
-            processes.stop_process(psutil.Process(jupyter.pid), seconds=JUPYTER_STOP_SECONDS)
+            if jupyter.poll() is None:
+                processes.stop_process(psutil.Process(jupyter.pid), seconds=JUPYTER_STOP_SECONDS)
 
 
 def _running_address() -> str:

@@ -358,7 +358,11 @@ def remove_half_made(folder: Path, *maker: str) -> None:
 def resident_bytes(process: psutil.Process) -> int:
     """Memory of a process and its children; pages shared between them count once where the system can tell."""
     total = 0.0
-    for member in [process, *process.children(recursive=True)]:
+    try:
+        members = [process, *process.children(recursive=True)]
+    except psutil.Error:  # it has just ended
+        return 0
+    for member in members:
         try:
             memory = member.memory_full_info()
             total += getattr(memory, "pss", 0) or memory.rss

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from lab_utils.servers import processes
 from lab_utils.waiting import wait_until
 from tests.labs import Lab
 from tests.servers.records import SAMPLES, at, tick_json
@@ -119,12 +120,16 @@ def test_ctrl_c_while_the_servers_start_leaves_nothing_running(stopped_lab: Lab)
 
 
 def test_a_part_that_dies_ends_the_run_in_one_sentence(stopped_lab: Lab) -> None:
+    logs = stopped_lab.state_dir / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    for kind in ("crypto", "stocks"):
+        (logs / f"producer_{kind}.log").write_text("Error: That was yesterday.\nRepair it.\n")
     start = stopped_lab.begin("start", "--for", "600", "--json")
     await_part(stopped_lab, start, "producers").kill()
     printed, complaints = start.communicate(timeout=120)
     assert (start.returncode, printed) == (1, "")
     assert re.search(r"Error: producer_(crypto|stocks) ended: .*\nIts log: lab logs producer_", complaints)
-    assert "Traceback" not in complaints
+    assert "Traceback" not in complaints and "yesterday" not in complaints
     assert stopped_lab.processes() == []
 
 
@@ -145,7 +150,9 @@ def test_a_second_start_is_refused_and_what_a_killed_one_left_is_cleared_away(st
     assert (down.returncode, stopped_lab.processes()) == (0, [])
 
 
-def test_a_start_without_a_time_limit_brings_jupyterlab_and_ctrl_c_stops_all(stopped_lab: Lab) -> None:
+def test_a_start_without_a_time_limit_brings_jupyterlab_outlives_it_and_a_server_and_ctrl_c_stops_all(
+    stopped_lab: Lab,
+) -> None:
     start = stopped_lab.begin("start")
     assert start.stdout is not None
     address = ""
@@ -161,14 +168,25 @@ def test_a_start_without_a_time_limit_brings_jupyterlab_and_ctrl_c_stops_all(sto
     assert httpx.get(address, follow_redirects=True, trust_env=False).status_code == httpx.codes.OK
     assert httpx.get(address.partition("token=")[0], trust_env=False).status_code != httpx.codes.OK
     assert address.partition("token=")[2] not in " ".join(jupyter.cmdline())
+    shut_down(address)
+    wait_until(lambda: not processes.is_alive(jupyter), 60, "JupyterLab to end")
+    await_rows(stopped_lab, start)
+    (postgres,) = (process for process, line in stopped_lab.command_lines().items() if "shared_buffers=64MB" in line)
+    postgres.kill()
+    # Some seconds of tries, in which the rows are counted once a second.
+    log = stopped_lab.state_dir / "logs" / "stream.log"
+    wait_until(lambda: log.read_text().count("event=retry") >= 5, 120, "the stream to try again and again", every=0.2)
+    assert stopped_lab.run("up").returncode == 0
+    before = rows(stopped_lab)
+    wait_until(lambda: start.poll() is not None or rows(stopped_lab) > before, 120, "more rows", every=0.5)
     os.killpg(start.pid, signal.SIGINT)
     printed, complaints = start.communicate(timeout=120)
     assert start.returncode == 130, complaints
     found = re.search(r"([\d,]+) records produced, ([\d,]+) stored, 0 dead letters, 0 duplicates", printed)
     assert found
     assert found.group(1) == found.group(2)
+    assert "ended; to have it back" in printed
     assert stopped_lab.processes() == []
-    assert not jupyter.is_running()
 
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab\?token=\S+")
@@ -205,6 +223,20 @@ def test_lab_notebook_opens_jupyterlab_alone_and_ctrl_c_ends_it(stopped_lab: Lab
     assert (notebook.returncode, complaints) == (130, "")
     assert not jupyter.is_running()
     assert stopped_lab.processes() == []
+
+
+def test_a_jupyterlab_that_was_shut_down_in_the_browser_ends_lab_notebook_in_one_sentence(stopped_lab: Lab) -> None:
+    notebook, address = open_notebook(stopped_lab)
+    shut_down(address)
+    _, complaints = notebook.communicate(timeout=60)
+    assert (notebook.returncode, complaints) == (1, "Error: JupyterLab ended.\nLook at: lab logs jupyter\n")
+
+
+def shut_down(address: str) -> None:
+    """As File > Shut Down of JupyterLab does."""
+    server, _, token = address.partition("lab?token=")
+    done = httpx.post(f"{server}api/shutdown", headers={"Authorization": f"token {token}"}, trust_env=False)
+    assert done.status_code == httpx.codes.OK
 
 
 def test_two_labs_whose_notebooks_start_at_once_are_each_told_their_own_address(
