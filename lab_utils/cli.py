@@ -22,6 +22,7 @@ from lab_utils.errors import LabError
 from lab_utils.servers.profiles import Profile
 from lab_utils.settings import ROOT, settings
 from lab_utils.signals import end_on_sigterm_as_on_ctrl_c
+from lab_utils.waiting import WaitTimeout
 
 if TYPE_CHECKING:
     from lab_utils.feeds.file_feed import Recording
@@ -423,19 +424,21 @@ def grade(
     folder: Annotated[Path, typer.Argument(help="The students' notebooks, one each or a folder each.")],
     output: Annotated[Path, typer.Option(help="Where marks.csv and marks.html are written.")] = Path(),
     seconds: Annotated[float, typer.Option(min=10, help="Time limit of a notebook.")] = 600,
-    cell_seconds: Annotated[int, typer.Option(min=1, help="Time limit of a cell.")] = 60,
+    cell_seconds: Annotated[int, typer.Option(min=1, help="Time limit of a cell; its check may take longer.")] = 60,
 ) -> None:
     """Mark students' notebooks, each against servers of its own, and say where the class is stuck."""
     from lab_utils.teaching import grade as grading
 
     if not folder.is_dir():
         raise LabError(f"{folder} is no folder.", "Name the folder with the students' notebooks.")
-    marks = grading.grade(
-        folder, seconds=seconds, cell_seconds=cell_seconds, say=lambda line: err.print(_plain(f"marking {line} …"))
-    )
     output.mkdir(parents=True, exist_ok=True)
-    grading.write_csv(marks, output / "marks.csv")
-    grading.write_html(marks, output / "marks.html")
+    marks: list[grading.Mark] = []
+    for some in grading.grade(
+        folder, seconds=seconds, cell_seconds=cell_seconds, say=lambda line: err.print(_plain(f"marking {line} …"))
+    ):
+        marks += some
+        grading.write_csv(marks, output / "marks.csv")  # each time: Ctrl-C must not cost what is marked
+        grading.write_html(marks, output / "marks.html")
     out.print(
         f"{len({mark.student for mark in marks})} notebooks marked: {output / 'marks.csv'}, {output / 'marks.html'}"
     )
@@ -749,14 +752,19 @@ def stream(
         from lab_utils.servers import spark_server
         from lab_utils.streaming.session import get_spark
 
-        spark = get_spark(**spark_server.session_settings())
-        try:
-            if await_servers:
-                wait_until(lambda: stop.is_set() or pipeline.is_prepared(), await_servers, "Kafka and PostgreSQL")
-            stored = pipeline.run(spark, stop, once=once) if not stop.is_set() else {}
-        finally:
-            with contextlib.suppress(Py4JError, OSError):  # its JVM may be gone
-                spark.stop()
+        if await_servers:
+            wait_until(lambda: stop.is_set() or spark_server.takes_sessions(), await_servers, "the Spark master")
+        stored: dict[str, int] = {}
+        if not stop.is_set():
+            spark = get_spark(**spark_server.session_settings())
+            try:
+                if await_servers:
+                    wait_until(lambda: stop.is_set() or pipeline.is_prepared(), await_servers, "Kafka and PostgreSQL")
+                if not stop.is_set():
+                    stored = pipeline.run(spark, stop, once=once)
+            finally:
+                with contextlib.suppress(Py4JError, OSError):  # its JVM may be gone
+                    spark.stop()
     if as_json:
         print(json.dumps(stored))
     else:
@@ -778,7 +786,6 @@ def torture(
     """Kill and break each part while ticks flow, on servers of its own, and compare what is stored with what was sent."""
     from lab_utils.scratch import own_stack
     from lab_utils.torture import campaign
-    from lab_utils.waiting import WaitTimeout
 
     chosen = secrets.randbelow(2**32) if seed is None else seed
     out.print(f"seed {chosen}")
@@ -937,6 +944,10 @@ def _explained(error: Exception) -> LabError | None:
         return LabError(
             f"{error.filename or 'A file'} cannot be used ({error.strerror}).",
             "See `lab doctor`; files that another user made, give to yourself.",
+        )
+    if isinstance(error, WaitTimeout):
+        return LabError(
+            f"Something did not come in time: {error}.", "See `lab status` and `lab doctor`, then try again."
         )
     # A connection that was there and broke; one that cannot be made is explained where that is tried.
     names = [base.__name__ for base in type(error).__mro__]

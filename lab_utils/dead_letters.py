@@ -257,7 +257,8 @@ def _only_one() -> Iterator[None]:
 
 
 def _partitions(topics: Iterable[str]) -> list[TopicPartition]:
-    return [TopicPartition(topic, number) for topic in topics for number in range(kafka_utils.PARTITIONS)]
+    """All there are: a topic elsewhere may have been made with more, or given more later."""
+    return [TopicPartition(*place) for place in kafka_utils.end_offsets(topics)]
 
 
 def _records(starts: Mapping[TopicPartition, int | None]) -> Iterator[Any]:

@@ -123,7 +123,7 @@ def is_loading(process: "subprocess.Popen[str]") -> bool:
 @pytest.fixture
 def fresh_lab(tmp_path: Path) -> Iterator[Lab]:
     """A lab that has never been started."""
-    lab = Lab(tmp_path / "lab state")
+    lab = Lab(tmp_path / "lab state ü")
     yield lab
     lab.clear()
 
@@ -131,7 +131,7 @@ def fresh_lab(tmp_path: Path) -> Iterator[Lab]:
 @pytest.fixture
 def idle_lab(tmp_path: Path) -> Iterator[Lab]:
     """A lab in which no server is started."""
-    lab = Lab(tmp_path / "lab state")
+    lab = Lab(tmp_path / "lab state ü")
     yield lab
     assert lab.processes() == []
 

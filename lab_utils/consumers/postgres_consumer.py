@@ -11,11 +11,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from lab_utils import db_utils, kafka_utils
+from lab_utils.errors import LabError
 from lab_utils.streaming.csv_batch import Record, csv_batch
 from lab_utils.streaming.postgres_sink import PostgresSink, store_records
+from lab_utils.streaming.topic_watch import TopicWatch
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +40,18 @@ def consume(
         How many records were read.
 
     Raises:
-        LabError: a server is not there, or a topic was created again.
+        LabError: a server is not there, a topic was created again, or records that the group has not stored are gone.
     """
     db_utils.check_topics(kafka_utils.topic_ids())
     goal = kafka_utils.end_offsets() if once else None
     consumer = kafka_utils.make_consumer(*kafka_utils.TOPICS, group_id=group, max_poll_records=MAX_RECORDS)
     sink = PostgresSink("consumer")
+    watch = TopicWatch()
     count = 0
     try:
+        _check_that_nothing_is_gone(consumer, group)
         while not stopped.is_set():
+            watch.look()
             records = [record for part in consumer.poll(timeout_ms=POLL_MS).values() for record in part]
             if records:
                 sink.write(functools.partial(store_records, batch=csv_batch(map(_record, records)), all_candles=True))
@@ -68,11 +74,29 @@ def _commit(consumer: Any) -> None:
         log.warning("event=offset_commit_failed error=%r", str(error))
 
 
+def _check_that_nothing_is_gone(consumer: Any, group: str) -> None:
+    """See that Kafka still has the next record of each partition: the consumer would go on at the earliest one there is.
+
+    Raises:
+        LabError: it does not.
+    """
+    places = [TopicPartition(*place) for place in kafka_utils.end_offsets()]
+    earliest = consumer.beginning_offsets(places)
+    if any((consumer.committed(place) or earliest[place]) < earliest[place] for place in places):
+        raise LabError(
+            f"Records that the group {group} has not stored are gone from Kafka (retention).",
+            "Empty topics, groups and tables together: lab reset",
+        )
+
+
 def _has_read(consumer: Any, goal: dict[tuple[str, int], int]) -> bool:
+    """Whether the group has: another member, which began earlier, may have some of the partitions, or all."""
     assigned = consumer.assignment()
-    if len(assigned) < len(goal):
-        return False
-    return all(consumer.position(part) >= goal[(part.topic, part.partition)] for part in assigned)
+
+    def reached(place: TopicPartition) -> int:
+        return int(consumer.position(place) if place in assigned else consumer.committed(place) or 0)
+
+    return all(reached(TopicPartition(*place)) >= end for place, end in goal.items())
 
 
 def _record(record: Any) -> Record:

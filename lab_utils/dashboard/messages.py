@@ -133,7 +133,8 @@ def _key(value: str) -> bytes | None:
         symbol = json.loads(value)["symbol"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return symbol.encode() if isinstance(symbol, str) else None
+    # JSON may name half of a character (\ud800), which has no bytes.
+    return symbol.encode(errors="replace") if isinstance(symbol, str) else None
 
 
 def follow(connection: Connection, sent: Sent) -> str:

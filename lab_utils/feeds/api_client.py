@@ -198,6 +198,14 @@ class Trouble:
         self.tries = 0
 
 
+def unusable_proxy() -> LabError:
+    """For a proxy of the environment that the libraries do not speak to. Its address is not shown: it may hold a password."""
+    return LabError(
+        "The environment names a proxy that is none for HTTP (ALL_PROXY, HTTPS_PROXY or HTTP_PROXY).",
+        "Set HTTPS_PROXY to an address such as http://proxy.example:3128, and unset ALL_PROXY.",
+    )
+
+
 @dataclass
 class ApiClient:
     """Calls one API, within its limits, until there is an answer or `stopped` is set."""
@@ -210,12 +218,15 @@ class ApiClient:
     def __post_init__(self) -> None:
         self.trouble = Trouble(self.api)
         self._buckets = [TokenBucket(limit) for limit in self.api.limits]
-        self._http = httpx.Client(
-            base_url=self.api.http,
-            headers={"Accept": "application/json", **self.api.headers()},
-            timeout=self.api.seconds,
-            trust_env=self.api.use_proxy,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=self.api.http,
+                headers={"Accept": "application/json", **self.api.headers()},
+                timeout=self.api.seconds,
+                trust_env=self.api.use_proxy,
+            )
+        except (ValueError, ImportError):
+            raise unusable_proxy() from None
 
     def close(self) -> None:
         """Close the connections."""

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlencode
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from lab_utils.errors import LabError
@@ -30,6 +30,7 @@ from lab_utils.feeds.api_client import (
     judged,
     pause_seconds,
     retry_after_seconds,
+    unusable_proxy,
 )
 from lab_utils.feeds.file_feed import Rejected, utc_now
 from lab_utils.feeds.limits import Limit
@@ -196,6 +197,8 @@ class Trades:
             raise MayPassError(f"HTTP {response.status_code}", after) from None
         except TimeoutError:
             raise MayPassError(f"no answer within {self.api.seconds:g} s") from None
+        except (InvalidProxy, ImportError):
+            raise unusable_proxy() from None
         except (OSError, EOFError, InvalidHandshake) as error:
             raise MayPassError(f"connection failed ({type(error).__name__})") from None
 

@@ -26,6 +26,7 @@ from lab_utils.ticks import Asset, Tick, tick_json
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 30
+"""At the end: for how long the broker may acknowledge nothing before what is left is given up."""
 AWAY_SECONDS = 3.0
 """A broker that has acknowledged nothing for so long, with records waiting, is called away."""
 _LOOK_SECONDS = 0.5
@@ -137,7 +138,7 @@ def deliver(
 ) -> Delivery:
     """Send ticks to the topic of `asset`, keyed by symbol, and what is no tick to its dead-letter topic.
 
-    Returns when the feed ends and the broker has answered for each record, or has not for `FLUSH_SECONDS`.
+    Returns when the feed ends and the broker has answered for each record, or for none in `FLUSH_SECONDS`.
 
     Args:
         asset: what the feed tells of.
@@ -174,10 +175,15 @@ def deliver(
 
 def _finish(producer: Any, delivery: Delivery) -> None:
     """Wait for the answers that are missing; what has none in time is counted as undelivered, not an error."""
-    try:
-        producer.flush(timeout=FLUSH_SECONDS)
-    except KafkaError as error:
-        log.error("event=flush_failed error=%s undelivered=%d", type(error).__name__, delivery.undelivered)
+    acknowledged = -1
+    while delivery.acknowledged > acknowledged:
+        acknowledged = delivery.acknowledged
+        try:
+            producer.flush(timeout=FLUSH_SECONDS)
+        except KafkaError as error:
+            log.error("event=flush_failed error=%s undelivered=%d", type(error).__name__, delivery.undelivered)
+        else:
+            break
     with suppress(KafkaError):  # close waits for the same answers once more
         producer.close(timeout=1 if delivery.undelivered else FLUSH_SECONDS)
 
@@ -195,9 +201,11 @@ def _send(producer: Any, asset: Asset, item: Tick | Rejected, delivery: Delivery
     if isinstance(item, Tick):
         key, value = item.symbol.encode(), tick_json(item)
     else:
-        topic, key, value = asset.dead_letter_topic, item.key.encode() if item.key else None, item.raw
+        # JSON may name half of a character (\ud800), which has no bytes.
+        key = item.key.encode(errors="replace") if item.key else None
+        topic, value = asset.dead_letter_topic, item.raw
         headers = [
-            ("reason", item.reason.encode()),
+            ("reason", item.reason.encode(errors="replace")),
             ("source", b"producer"),
             ("exception", b"InvalidTickError"),
         ]

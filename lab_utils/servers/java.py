@@ -1,6 +1,7 @@
 """Find a Java that Spark 4.2 and Kafka 4.1 run on: 17 or 21."""
 
 import dataclasses
+import json
 import os
 import platform
 import re
@@ -44,6 +45,11 @@ class Java:
             f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
             f"-Dlab.log={log_file}",
         ]
+
+
+def as_properties(text: str) -> str:
+    """The text of a properties file: Java takes its bytes for Latin-1 (`Properties.load`), the lab's folder may be anywhere."""
+    return re.sub(r"[^\x00-\x7f]+", lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _candidates() -> Iterator[Path]:

@@ -19,7 +19,7 @@ from lab_utils.errors import LabError
 from lab_utils.servers import elsewhere, processes, zookeeper_server
 from lab_utils.servers.class_archives import java_options
 from lab_utils.servers.jars import class_path
-from lab_utils.servers.java import QUICK_START, Java, find_java
+from lab_utils.servers.java import QUICK_START, Java, as_properties, find_java
 from lab_utils.servers.profiles import Profile, active
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
@@ -340,7 +340,7 @@ def _configure(wanted: Sequence[Broker]) -> None:
         }
     for broker, text in texts.items():
         broker.folder.mkdir(parents=True, exist_ok=True)
-        broker.properties_file.write_text(text)
+        broker.properties_file.write_text(as_properties(text))
 
 
 def _launch(java: Java, those: Sequence[Broker], awaited: Sequence[Broker]) -> str | None:
@@ -403,7 +403,7 @@ def _format(java: Java, broker: Broker, cluster_id: str) -> None:
     port = settings().kafka_port
     # The ports are not used for this. Who votes is.
     voters = {each.number: port + each.number for each in brokers()}
-    format_properties.write_text(server_properties(broker, port, voters, new))
+    format_properties.write_text(as_properties(server_properties(broker, port, voters, new)))
     done = processes.run_apart(
         [
             str(java.executable),

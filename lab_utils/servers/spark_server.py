@@ -103,6 +103,11 @@ def page() -> str:
     return f"http://{processes.HOST}:{record.port}"
 
 
+def takes_sessions() -> bool:
+    """Whether a session can be had: that of a cluster of the lab's own needs its master."""
+    return active() is not Profile.cluster or settings().spark_master is not None or MASTER.process() is not None
+
+
 def session_settings() -> dict[str, Any]:
     """What a session needs on top of the lab's settings, so that its tasks run on the workers; nothing without a cluster.
 

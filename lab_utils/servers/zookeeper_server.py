@@ -9,7 +9,7 @@ import psutil
 from lab_utils.errors import LabError
 from lab_utils.servers import processes
 from lab_utils.servers.jars import class_path
-from lab_utils.servers.java import find_java
+from lab_utils.servers.java import as_properties, find_java
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
 
@@ -77,7 +77,7 @@ def start() -> str:
 def _launch() -> None:
     port = processes.choose_port(NAME, settings().zookeeper_port)
     _folder().mkdir(parents=True, exist_ok=True)
-    _config_file().write_text(_configuration(port))
+    _config_file().write_text(as_properties(_configuration(port)))
     command = [
         *find_java().server_command(HEAP_MB, log_file()),
         *("-cp", class_path("kafka_zookeeper"), MAIN, str(_config_file())),

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +32,7 @@ from lab_utils.streaming.postgres_sink import (
     store_candles,
     store_records,
 )
+from lab_utils.streaming.topic_watch import TopicWatch
 from lab_utils.streaming.transforms import one_minute_candles, plain_ticks, valid_ticks
 from lab_utils.ticks import ASSETS
 
@@ -40,9 +40,6 @@ log = logging.getLogger(__name__)
 
 LATENESS = timedelta(minutes=10)
 """How much later than the newest tick one may come and still be in Spark's candle."""
-
-TOPIC_CHECK_SECONDS = 10
-"""How often a running pipeline sees whether its topics are still the same ones."""
 
 MAX_RECORDS_PER_BATCH = 100_000
 """The driver holds one batch as text, about 25 MB. Only the tick query is limited: reading a backlog in slices moves
@@ -258,33 +255,19 @@ def run(spark: SparkSession, stopped: threading.Event, *, once: bool) -> dict[st
 def _watch(queries: Sequence[StreamingQuery], stopped: threading.Event) -> None:
     """Return when `stopped` is set or all queries have ended.
 
-    A topic that is deleted and created again while it is read starts at offset 0 anew. When it has grown past the
-    place that a query has reached, Spark sees nothing odd and reads on from there: hence the look at its id.
-
     Raises:
         LabError: a query failed, or a topic is another one now.
     """
-    check_at = time.monotonic() + TOPIC_CHECK_SECONDS
+    watch = TopicWatch()
     while not stopped.wait(0.2):
         failed = [query for query in queries if not query.isActive and query.exception() is not None]
         if failed:
             # A topic that is made anew in the middle of a batch makes it fail in one of many ways.
-            _check_topics_again()
+            watch.look(now=True)
             raise explained(failed[0].name, str(failed[0].exception()))
         if not any(query.isActive for query in queries):
             break
-        if time.monotonic() > check_at:
-            _check_topics_again()
-            check_at = time.monotonic() + TOPIC_CHECK_SECONDS
-
-
-def _check_topics_again() -> None:
-    try:
-        prepare()
-    except db_utils.TopicChangedError:
-        raise
-    except LabError:
-        pass  # such as a server that is away: that is the queries' to report or to wait for
+        watch.look()
 
 
 def explained(name: str, text: str) -> LabError:

@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import html
 import json
+import math
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ from lab_utils.teaching.units import Exercise, Unit, course_units
 NOTEBOOK_SECONDS = 600.0
 NOT_REACHED = "NOT_REACHED"
 """The notebook ended, or was ended, before its check ran, or the cell was deleted."""
+
+
+UNREADABLE = "UNREADABLE"
+ROUND_A_CHECK_SECONDS = 15
+"""What a cell may take beside its check: one that is cut off in it would say that the student stopped the check."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,29 +83,31 @@ def unit_of(path: Path, units: Sequence[Unit]) -> Unit | None:
 
 def grade(
     folder: Path, *, seconds: float = NOTEBOOK_SECONDS, cell_seconds: int = 60, say: Callable[[str], None]
-) -> list[Mark]:
-    """Mark all notebooks, one after the other: two at once would disturb each other's time limits.
+) -> Iterator[list[Mark]]:
+    """The marks of all notebooks, one after the other: two at once would disturb each other's time limits.
 
     Raises:
         LabError: there are none.
     """
     units = course_units()
-    marks: list[Mark] = []
     for path in notebooks_in(folder):
         student = path.relative_to(folder).with_suffix("").as_posix()
         unit = unit_of(path, units)
         if unit is None:
-            marks.append(Mark(student, "", "", "UNREADABLE", note="no notebook of this course"))
+            yield [Mark(student, "", "", UNREADABLE, note="no notebook of this course")]
             continue
         say(student)
-        marks += grade_one(path, student, unit, seconds, cell_seconds)
-    return marks
+        try:
+            yield grade_one(path, student, unit, seconds, cell_seconds)
+        except Exception as error:  # a link that leads nowhere, a result that somebody has forged
+            yield [Mark(student, unit.name, "", UNREADABLE, note=f"not marked: {type(error).__name__}: {error}")]
 
 
 def grade_one(path: Path, student: str, unit: Unit, seconds: float, cell_seconds: int) -> list[Mark]:
     """Mark one notebook."""
     with tempfile.TemporaryDirectory(prefix="lab-grade-", ignore_cleanup_errors=True) as temporary:
-        home = Path(temporary)
+        home = Path(temporary).resolve()  # as processes name it that work there
+        longest = max(exercise.seconds for exercise in unit.exercises.values()) + ROUND_A_CHECK_SECONDS
         result, state = home / "result.json", home / "state"
         desk = home / "desk"
         desk.mkdir()
@@ -110,7 +118,7 @@ def grade_one(path: Path, student: str, unit: Unit, seconds: float, cell_seconds
             "LAB_JARS_DIR": str(settings().jars_dir),
             "LAB_COURSE_DIR": str(settings().course_dir),
             "LAB_WORK_DIR": str(desk),
-            "LAB_GRADE_CELL_SECONDS": str(cell_seconds),
+            "LAB_GRADE_CELL_SECONDS": str(math.ceil(max(cell_seconds, longest))),
             **NONE_ELSEWHERE,
             "PYTHONPATH": str(ROOT),
         }

@@ -18,7 +18,7 @@ TITLE = "Demo"
 MINUTES = 5
 
 
-@exercise("09.1", "Double", hints=["a", "b"])
+@exercise("09.1", "Double", hints=["a", "b"], seconds=8)
 def double(trial, double):
     trial.is_callable(double, "double")
     trial.stage("value")
@@ -74,8 +74,10 @@ CLASS = {
         "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(3600)",
         'greeting = "hello"',
     ),
+    "ivy": ("def double(x):\n    while True:\n        pass", 'greeting = "hello"'),
 }
-CELL_SECONDS, SECONDS = 20, 60
+CELL_SECONDS, SECONDS = 5, 60
+"""A cell may take less than a check: the check's time counts."""
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -94,11 +96,13 @@ def marks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[grade.Mark]
         (root / "class" / student).mkdir(parents=True)
         nbformat.write(notebook, root / "class" / student / "exercises.ipynb")
     (root / "class" / "ida.ipynb").write_text("no notebook")
+    (root / "class" / "jan_unit09_demo.ipynb").symlink_to(root / "nowhere")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_COURSE_DIR", str(root / "course"))
         patch.setenv("LAB_STATE_DIR", str(root / "state"))
         assert [found.number for found in course_units()] == ["09"]
-        yield grade.grade(root / "class", seconds=SECONDS, cell_seconds=CELL_SECONDS, say=lambda _: None)
+        found = grade.grade(root / "class", seconds=SECONDS, cell_seconds=CELL_SECONDS, say=lambda _: None)
+        yield [mark for some in found for mark in some]
 
 
 def of(marks: list[grade.Mark], student: str) -> list[str]:
@@ -143,15 +147,23 @@ def test_a_notebook_that_cannot_be_interrupted_is_killed(marks: list[grade.Mark]
     assert note(marks, "hal") == f"stopped after {SECONDS} s"
 
 
-def test_a_file_that_is_no_notebook_is_listed(marks: list[grade.Mark]) -> None:
-    assert of(marks, "ida") == ["UNREADABLE"]
+def test_an_answer_that_does_not_return_fails_also_where_a_cell_may_take_less_than_its_check(
+    marks: list[grade.Mark],
+) -> None:
+    assert of(marks, "ivy") == ["FAIL", "PASS"]
+    assert note(marks, "ivy") == ""
+
+
+def test_a_file_that_is_no_notebook_or_cannot_be_read_is_listed(marks: list[grade.Mark]) -> None:
+    assert of(marks, "ida") == of(marks, "jan") == [grade.UNREADABLE]
+    assert "FileNotFoundError" in note(marks, "jan")
 
 
 def test_the_list_and_the_page_say_who_and_where_the_class_is_stuck(marks: list[grade.Mark], tmp_path: Path) -> None:
     grade.write_csv(marks, tmp_path / "marks.csv")
     with (tmp_path / "marks.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(marks) == 2 * len(CLASS) + 1
+    assert len(rows) == len(marks) == 2 * len(CLASS) + 2
     assert rows[0]["student"] == "ann/exercises"
     grade.write_html(marks, tmp_path / "marks.html")
     page = (tmp_path / "marks.html").read_text()

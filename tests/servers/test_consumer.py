@@ -5,8 +5,12 @@ import os
 import signal
 
 import pytest
+from kafka import TopicPartition
 from pyspark.sql import SparkSession
 
+from lab_utils import kafka_utils
+from lab_utils.ticks import CRYPTO
+from lab_utils.torture.faults import create_again
 from lab_utils.waiting import wait_until
 from tests.labs import Lab
 from tests.servers.records import awkward_messages, contents, dead_letter_messages, expected, sample_messages, send
@@ -69,3 +73,42 @@ def test_a_stopped_consumer_has_stored_what_it_says(running_lab: Lab, number: si
     printed, complaints = consumer.communicate(timeout=60)
     assert consumer.returncode == code, complaints
     assert json.loads(printed) == {"records": len(records)}
+
+
+def test_beside_a_running_consumer_once_ends_when_the_group_has_stored_all(running_lab: Lab) -> None:
+    records = send(sample_messages(200))
+    consumer = running_lab.begin("consume")
+    try:
+        wait_until(lambda: contents().row_count == len(records), 200, "all rows")
+        records |= send(sample_messages(200, skip=200))
+        consume_once(running_lab)
+        assert contents() == expected(records)
+    finally:
+        consumer.terminate()
+        consumer.communicate(timeout=60)
+
+
+def test_a_topic_that_is_made_again_while_it_is_read_ends_the_consumer_with_the_repair(running_lab: Lab) -> None:
+    records = send(sample_messages(50))
+    consumer = running_lab.begin("consume")
+    try:
+        wait_until(lambda: contents().row_count == len(records), 200, "all rows")
+        create_again(CRYPTO.topic)
+        _, complaints = consumer.communicate(timeout=120)
+    finally:
+        consumer.kill()
+    assert consumer.returncode == 1 and "Traceback" not in complaints
+    assert f"The topic {CRYPTO.topic} was deleted and created again" in complaints and "lab reset" in complaints
+
+
+def test_records_that_are_gone_before_they_were_stored_are_not_passed_over(running_lab: Lab) -> None:
+    stored = send(sample_messages(50))
+    consume_once(running_lab)
+    send(sample_messages(100, skip=50))
+    ends = {TopicPartition(*place): end for place, end in kafka_utils.end_offsets([CRYPTO.topic]).items()}
+    with kafka_utils.admin() as admin:
+        admin.delete_records(ends)
+    done = running_lab.run("consume", "--once")
+    assert done.returncode == 1
+    assert "has not stored are gone from Kafka" in done.stderr and "lab reset" in done.stderr
+    assert contents() == expected(stored)

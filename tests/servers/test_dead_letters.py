@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from lab_utils import cli, dead_letters
+from lab_utils import cli, dead_letters, kafka_utils
 from lab_utils.errors import LabError
 from lab_utils.ticks import CRYPTO, STOCKS
+from lab_utils.torture.campaign import empty_everything
+from lab_utils.waiting import wait_until
 from tests.labs import Lab
 from tests.servers.records import Message, at, contents, send, tick_json
 from tests.servers.test_consumer import consume_once
@@ -90,6 +92,23 @@ def test_a_repaired_one_is_sent_once_however_often_it_is_replayed(
     found = contents()
     assert len(found.ticks) == 3
     assert len(found.dead_letters) == 4
+
+
+def test_a_replay_is_known_in_partitions_that_were_added_later(
+    bad_lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del bad_lab
+    try:
+        with kafka_utils.admin() as admin:
+            admin.create_partitions({CRYPTO.topic: 12})
+        wait_until(lambda: len(kafka_utils.end_offsets([CRYPTO.topic])) == 12, 20, "the new partitions")
+        replay = ("replay", "--reason", "currency", "--set", "currency=EUR", "--set", "symbol=XRP")
+        assert lab(capsys, *replay)[1].strip() == "2 sent, 0 had been replayed before."
+        ends = kafka_utils.end_offsets([CRYPTO.topic])
+        assert sum(end for (_, partition), end in ends.items() if partition >= kafka_utils.PARTITIONS) == 2
+        assert lab(capsys, *replay)[1].strip() == "0 sent, 2 had been replayed before."
+    finally:
+        empty_everything()
 
 
 def test_all_of_one_reason_are_repaired_at_once(bad_lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

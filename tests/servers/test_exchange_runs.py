@@ -6,10 +6,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from kafka.errors import KafkaError
 
@@ -185,12 +187,16 @@ def test_a_producer_whose_buffer_is_full_stops_reading_and_then_delivers_all_in_
 
 def test_a_producer_that_has_given_up_a_record_delivers_the_next_ones(broker_comes_back: Lab) -> None:
     producer = kafka_utils.make_producer(
-        delivery_timeout_ms=3000, request_timeout_ms=2000, reconnect_backoff_max_ms=500, linger_ms=0
+        # Long enough to see the record on its way, also from a test that is given the processor seldom.
+        delivery_timeout_ms=12_000,
+        request_timeout_ms=10_000,
+        reconnect_backoff_max_ms=500,
+        linger_ms=0,
     )
+    broker = kafka_server.process()
+    assert broker is not None
     try:
         producer.send(CRYPTO.topic, key=b"BTC", value=b"first").get(timeout=30)
-        broker = kafka_server.process()
-        assert broker is not None
         broker.suspend()  # so that the next record is on its way when the broker dies
         given_up = producer.send(CRYPTO.topic, key=b"BTC", value=b"second")
         wait_until(lambda: any(producer._sender._in_flight_batches.values()), 20, "the record to be on its way")
@@ -200,6 +206,8 @@ def test_a_producer_that_has_given_up_a_record_delivers_the_next_ones(broker_com
         kafka_server.start()
         assert producer.send(CRYPTO.topic, key=b"BTC", value=b"third").get(timeout=60).topic == CRYPTO.topic
     finally:
+        with suppress(psutil.NoSuchProcess):
+            broker.resume()
         producer.close(timeout=0)
 
 

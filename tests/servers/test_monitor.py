@@ -247,6 +247,13 @@ def test_the_last_records_of_a_topic_are_shown_raw_and_parsed(running_lab: Lab) 
     assert abs((datetime.now(UTC) - found[0].time).total_seconds()) < 60
 
 
+def test_a_record_may_name_half_of_a_character(running_lab: Lab) -> None:
+    del running_lab
+    messages.publish(CRYPTO.topic, '{"symbol": "\\ud800"}')
+    (found,) = messages.peek(CRYPTO.topic)
+    assert (found.raw, found.key) == ('{"symbol": "\\ud800"}', "?") and found.meaning.startswith("no tick: ")
+
+
 def test_a_dead_letter_topic_shows_the_reasons(running_lab: Lab) -> None:
     del running_lab
     send([Message(CRYPTO.dead_letter_topic, b"{", b"BTC", (("reason", b"price: missing"),))])

@@ -18,6 +18,7 @@ from lab_utils.errors import LabError
 from lab_utils.servers import kafka_server, postgres_server
 from lab_utils.settings import settings
 from lab_utils.streaming import pipeline
+from lab_utils.streaming.topic_watch import TopicWatch
 from lab_utils.ticks import CRYPTO
 from lab_utils.torture.faults import create_again
 from lab_utils.waiting import wait_until
@@ -179,7 +180,7 @@ def test_a_connection_that_is_cut_while_the_topics_are_looked_at_does_not_end_th
     monkeypatch.setattr(db_utils, "check_topics", cut)
     with pytest.raises(LabError, match="PostgreSQL cut the connection"):
         pipeline.prepare()
-    pipeline._check_topics_again()
+    TopicWatch().look(now=True)
 
 
 def test_a_broker_that_dies_while_the_topics_are_looked_at_does_not_end_the_stream(
@@ -198,7 +199,7 @@ def test_a_broker_that_dies_while_the_topics_are_looked_at_does_not_end_the_stre
     try:
         with pytest.raises(LabError, match=r"Kafka (does not answer|is not running)"):
             pipeline.prepare()
-        pipeline._check_topics_again()
+        TopicWatch().look(now=True)
     finally:
         kafka_server.start()
 

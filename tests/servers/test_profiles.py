@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lab_utils import kafka_utils, stack
@@ -190,6 +191,26 @@ def test_the_cluster_is_not_set_up_by_what_is_meant_for_another_spark(
         spark_server.ensure()
         assert spark_server._alive_workers() == spark_server.WORKERS
         assert processes.is_free(port)
+
+
+def test_a_stream_that_is_started_with_the_servers_waits_for_the_master(lab: Lab) -> None:
+    profiles.choose(Profile.cluster)
+    stream = lab.begin("stream", "--await-servers", "120")
+    try:
+        wait_until(lambda: processes.read_record(processes.STREAM), 60, "the stream to have begun")
+        spark_server.ensure()
+        driver = psutil.Process(stream.pid)
+        wait_until(
+            lambda: (
+                stream.poll() is not None or any("java" in child.name() for child in driver.children(recursive=True))
+            ),
+            60,
+            "its JVM",
+        )
+    finally:
+        stream.terminate()
+        _, complaints = stream.communicate(timeout=60)
+    assert stream.returncode == 0, complaints
 
 
 def test_servers_of_another_profile_are_found_and_stopped(lab: Lab) -> None:

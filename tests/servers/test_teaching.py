@@ -276,7 +276,7 @@ def test_a_notebook_is_marked_against_servers_of_its_own(tmp_path: Path, monkeyp
                 notebook.cells[place - 1].source = answer
     (tmp_path / "class").mkdir()
     nbformat.write(notebook, tmp_path / "class" / "ann.ipynb")
-    marks = grade.grade(tmp_path / "class", seconds=400, cell_seconds=120, say=lambda _: None)
+    (marks,) = grade.grade(tmp_path / "class", seconds=400, cell_seconds=120, say=lambda _: None)
     assert [mark.outcome for mark in marks] == ["NOT_ATTEMPTED", "FAIL", "PASS", "NOT_ATTEMPTED", "PASS"], marks
     assert {(mark.student, mark.unit) for mark in marks} == {("ann", "00_welcome")}
     assert not Lab(tmp_path).processes(), "the notebook's own servers are left running"

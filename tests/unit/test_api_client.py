@@ -1,5 +1,6 @@
 """Small decisions of the API clients: when to ask again, and what may be shown."""
 
+import threading
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -8,8 +9,16 @@ from pydantic import SecretStr
 
 from lab_utils.errors import LabError
 from lab_utils.feeds import sources
-from lab_utils.feeds.api_client import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Api, json_object, pause_seconds
+from lab_utils.feeds.api_client import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    Api,
+    ApiClient,
+    json_object,
+    pause_seconds,
+)
 from lab_utils.feeds.api_client import retry_after_seconds as retry_after
+from lab_utils.feeds.finnhub import Trades, judge
 from lab_utils.feeds.polling import Fresh, event_time
 from lab_utils.settings import Settings
 from lab_utils.ticks import ASSETS, CRYPTO, STOCKS, Asset, InvalidTickError
@@ -144,3 +153,21 @@ def test_live_asks_the_real_hosts_encrypted_and_within_limits(
     assert api.websocket.startswith("wss://") or source != "finnhub"
     assert api.limits
     assert set(api.headers().values()) <= {"k", "Apikey k"}
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:hush@127.0.0.1:1080", "socks://me:hush@127.0.0.1:1080"])
+@pytest.mark.parametrize("way", ["http", "websocket"])
+def test_a_proxy_that_is_none_for_http_is_a_sentence_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, way: str
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "no_proxy", "NO_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setenv("WSS_PROXY", proxy)
+    api = Api("X", "x", "https://api.example", "wss://api.example", None, "Repair.", "Authorization")
+    with pytest.raises(LabError, match="names a proxy that is none for HTTP") as raised:
+        if way == "http":
+            ApiClient(api, judge, threading.Event())
+        else:
+            Trades(api, ["AAPL"], STOCKS, threading.Event())._connect()
+    assert "hush" not in f"{raised.value}{raised.value.__cause__}" and raised.value.__suppress_context__

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from kafka.errors import KafkaTimeoutError
 
 from lab_utils import cli
 from lab_utils.errors import LabError
@@ -117,3 +118,26 @@ def test_a_path_with_a_colon_stays_whole() -> None:
 def test_any_other_feed_is_refused(feed: str) -> None:
     with pytest.raises(LabError, match="is unknown"):
         cli._feed_path(feed)
+
+
+class SlowProducer:
+    """Has a record acknowledged at each flush, and never all in time, until some are left that nobody takes."""
+
+    def __init__(self, delivery: Delivery, taken: int) -> None:
+        self._delivery, self._left = delivery, taken
+
+    def flush(self, timeout: float) -> None:
+        if self._left:
+            self._left -= 1
+            self._delivery.succeeded(None, rejected=False)
+        raise KafkaTimeoutError(f"not all in {timeout} s")
+
+    def close(self, timeout: float) -> None:
+        raise KafkaTimeoutError(f"not all in {timeout} s")
+
+
+def test_what_is_left_at_the_end_is_awaited_as_long_as_the_broker_takes_some() -> None:
+    delivery = Delivery()
+    delivery.sent = 8
+    producers_delivery._finish(SlowProducer(delivery, 5), delivery)
+    assert (delivery.acknowledged, delivery.undelivered) == (5, 3)
