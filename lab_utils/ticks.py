@@ -181,11 +181,31 @@ def _refuse_constant(constant: str) -> object:
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant)
 
 
+MAX_DEPTH = 200
+"""How many objects and arrays may lie in each other. Python and Java have limits of their own, which differ from version to
+version and with what is on the stack; here one of ours comes first."""
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        inner: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        if not inner:
+            return False
+        level = inner
+    return any(isinstance(item, dict | list) for item in level)
+
+
 def field_texts(raw: bytes | None) -> dict[str, str | None]:
     """The text of each field of one record's value; `None` where the field is null.
 
     Raises:
-        InvalidTickError: the value is not one JSON object in UTF-8.
+        InvalidTickError: the value is not one JSON object in UTF-8, or one that is deeper than `MAX_DEPTH`.
     """
     if raw is None or not raw.strip():
         raise InvalidTickError("empty value")
@@ -195,7 +215,7 @@ def field_texts(raw: bytes | None) -> dict[str, str | None]:
         raise InvalidTickError("not UTF-8") from None
     except (ValueError, RecursionError):
         raise InvalidTickError("not a JSON object") from None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or _is_deeper(value, MAX_DEPTH):
         raise InvalidTickError("not a JSON object")
     return {name: item if isinstance(item, str | None) else json.dumps(item) for name, item in value.items()}
 

@@ -73,9 +73,18 @@ CREATE TABLE IF NOT EXISTS stream_commits (
     query_id     uuid        NOT NULL,
     batch_id     bigint      NOT NULL,
     row_count    bigint      NOT NULL,
+    fingerprint  text        NOT NULL DEFAULT '',
     committed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (sink, query_id, batch_id)
 );
+DO $$
+BEGIN  -- of a lab that is older than the column
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = 'stream_commits'::regclass AND attname = 'fingerprint'
+    ) THEN
+        ALTER TABLE stream_commits ADD fingerprint text NOT NULL DEFAULT '';
+    END IF;
+END $$;
 
 -- The topics that the stored offsets belong to. A topic that is deleted and created again starts at offset 0 with
 -- another id; its records would be taken for ones that are stored already.

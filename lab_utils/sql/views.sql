@@ -19,7 +19,7 @@ SELECT asset_class, symbol, currency FROM pairs;
 -- The newest tick of each symbol by event time.
 CREATE OR REPLACE VIEW latest_prices AS
 SELECT asset_class, known.symbol, known.currency, newest.price, newest.event_time
-FROM (SELECT DISTINCT asset_class, symbol, currency FROM candles_1m) AS known
+FROM traded_pairs AS known
 CROSS JOIN LATERAL (
     SELECT price, event_time
     FROM ticks

@@ -29,6 +29,7 @@ from lab_utils.streaming.postgres_sink import (
     Batch,
     BatchId,
     PostgresSink,
+    fingerprint,
     store_candles,
     store_records,
 )
@@ -104,7 +105,8 @@ def write_ticks(sink: PostgresSink) -> Callable[[DataFrame, int], None]:
     def write(lines: DataFrame, batch_id: int) -> None:
         batch = _batch_of(lines.toArrow())
         if not batch.is_empty:
-            sink.write(lambda cursor: store_records(cursor, batch), _batch_id(lines, batch_id))
+            name = _batch_id(lines, batch_id, *(batch.lines[table] for table in sorted(batch.lines)))
+            sink.write(lambda cursor: store_records(cursor, batch), name)
 
     return write
 
@@ -117,7 +119,7 @@ def write_candles(sink: PostgresSink) -> Callable[[DataFrame, int], None]:
         if table.num_rows:
             watermark = pc.max(table["last_event"]).as_py().astimezone(UTC) - LATENESS
             lines = _text_of(table["line"])
-            sink.write(lambda cursor: store_candles(cursor, lines, watermark), _batch_id(candles, batch_id))
+            sink.write(lambda cursor: store_candles(cursor, lines, watermark), _batch_id(candles, batch_id, lines))
 
     return write
 
@@ -148,10 +150,10 @@ def _text_of(lines: pa.ChunkedArray) -> bytes:
     return joined
 
 
-def _batch_id(batch: DataFrame, batch_id: int) -> BatchId:
+def _batch_id(batch: DataFrame, batch_id: int, *parts: bytes) -> BatchId:
     query_id = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
     assert query_id is not None
-    return BatchId(query_id, batch_id)
+    return BatchId(query_id, batch_id, fingerprint(*parts))
 
 
 def start_queries(

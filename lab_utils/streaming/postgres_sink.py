@@ -6,7 +6,9 @@ repeated:
 
 - **one transaction a batch**: a killed driver, worker or database leaves all of the batch or nothing of it;
 - **the marker** (`stream_commits`, key query id + batch id): a batch that is in already is skipped. It is written in
-  the same transaction; a marker kept elsewhere, or committed before or after, can disagree with the rows;
+  the same transaction; a marker kept elsewhere, or committed before or after, can disagree with the rows. It has a
+  fingerprint of the batch as well: a checkpoint that fell back (a backup, a disk that lost its last writes) gives the
+  number of a stored batch to another one, with records that are nowhere yet;
 - **the key** (Kafka partition and offset): a *new* checkpoint reads the topic again under a new query id, so the
   marker does not know its batches, but the rows still have their names. Spark's own partition number or a generated
   id would not do: they differ from run to run;
@@ -24,6 +26,7 @@ the commit would never be sent the batch again.
 
 import csv
 import dataclasses
+import hashlib
 import logging
 import re
 import time
@@ -74,6 +77,17 @@ class BatchId:
 
     query_id: str
     batch_id: int
+    fingerprint: str = ""
+    """Of what is in it (`fingerprint`). A batch of this name and another fingerprint is not the one that was stored."""
+
+
+def fingerprint(*parts: bytes) -> str:
+    """For a `BatchId`: the same for the same bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,12 +168,18 @@ class PostgresSink:
         return True
 
     def _mark(self, cursor: Any, batch: BatchId) -> bool:
+        """Note a batch; whether it was not noted before."""
         cursor.execute(
-            "INSERT INTO stream_commits (sink, query_id, batch_id, row_count) VALUES (%s, %s, %s, 0) "
-            "ON CONFLICT DO NOTHING",
-            (self.name, batch.query_id, batch.batch_id),
+            "INSERT INTO stream_commits (sink, query_id, batch_id, row_count, fingerprint) VALUES (%s, %s, %s, 0, %s) "
+            "ON CONFLICT (sink, query_id, batch_id) DO UPDATE SET fingerprint = excluded.fingerprint "
+            "WHERE stream_commits.fingerprint <> excluded.fingerprint "
+            "RETURNING xmax <> 0",  # whether the row was there
+            (self.name, batch.query_id, batch.batch_id, batch.fingerprint),
         )
-        return bool(cursor.rowcount)
+        noted = cursor.fetchone()
+        if noted is not None and noted[0]:
+            log.warning("event=batch_is_another_one sink=%s batch=%d", self.name, batch.batch_id)
+        return noted is not None
 
     def _say(self, state: RetryCallState, /) -> None:
         assert state.outcome is not None and state.next_action is not None
@@ -353,14 +373,18 @@ def store_candles(cursor: Any, lines: bytes, watermark: datetime) -> int:
 
 def _settle(cursor: Any, start: datetime, end: datetime) -> None:
     """Compute again, from the ticks in the tables, the candles of the minutes from `start` to `end`."""
+    # The second pair of bounds excludes nothing, as both are whole seconds: there is an index of that expression.
+    second = "date_trunc('second', event_time AT TIME ZONE 'UTC')::timestamp(0)"
+    bound = "(%s::timestamptz AT TIME ZONE 'UTC')::timestamp(0)"
     cursor.execute(
-        """
+        f"""
         SELECT asset_class, array_agg(symbol), array_agg(currency), array_agg(minute)
         FROM (SELECT DISTINCT asset_class, symbol, currency, minute_of(event_time) AS minute
-              FROM ticks WHERE event_time >= %s AND event_time < %s) AS closing
+              FROM ticks
+              WHERE event_time >= %s AND event_time < %s AND {second} >= {bound} AND {second} < {bound}) AS closing
         GROUP BY asset_class
         """,
-        (start, end),
+        (start, end, start, end),
     )
     for asset_class, symbols, currencies, minutes in cursor.fetchall():
         _count_late(cursor, _refresh_candles(cursor, asset_class, symbols, currencies, minutes))

@@ -16,7 +16,7 @@ from lab_utils.errors import LabError
 from lab_utils.servers import elsewhere
 from lab_utils.servers.class_archives import java_options
 from lab_utils.servers.jars import class_path, missing_jars, spark_home, spark_jars
-from lab_utils.servers.java import QUICK_START, find_java
+from lab_utils.servers.java import FOR_EVERY_JVM, QUICK_START, find_java
 from lab_utils.servers.processes import HOST, LOG_SETTINGS
 from lab_utils.servers.spark_server import DEEP_STACK
 from lab_utils.settings import settings
@@ -25,9 +25,13 @@ ERROR_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 """What PySpark prints, beside the exception that it raises, when a value in a query cannot be used: the whole stack of
 Java as one line of twenty thousand characters. The exception says it as well."""
 
-OF_ANOTHER_SPARK = ("SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "SPARK_REMOTE", "PYSPARK_SUBMIT_ARGS")
+OF_ANOTHER_SPARK = (
+    *("SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "SPARK_REMOTE", "SPARK_DIST_CLASSPATH", "SPARK_SUBMIT_OPTS"),
+    *("PYSPARK_SUBMIT_ARGS", "HADOOP_CONF_DIR", "YARN_CONF_DIR"),
+    *FOR_EVERY_JVM,
+)
 """What a course taken before may have left in the environment. Each outranks the lab's settings, or is added to them:
-jars for a Spark 3, a folder outside the checkout, a server that is gone."""
+jars for a Spark 3, a folder outside the checkout, checkpoints in HDFS, a server that is gone."""
 
 
 def master() -> str:

@@ -20,6 +20,7 @@ from lab_utils.ticks import (
     DECIMAL_PLACES,
     INTEGER_DIGITS,
     MAX_AHEAD,
+    MAX_DEPTH,
     PLAIN_NUMBER,
     SCIENTIFIC_NUMBER,
     Asset,
@@ -47,6 +48,7 @@ JSON_OPTIONS = {
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
     "maxNumLen": str(2**31 - 1),
+    "maxNestingDepth": str(MAX_DEPTH + 1),  # the text lies in an object, or in an array, of our own
 }
 """For `from_json`: strict, as Python's json is."""
 

@@ -115,6 +115,19 @@ def test_a_batch_that_is_replayed_is_skipped(running_lab: Lab, spark: SparkSessi
     assert run_once(spark)["ticks"] == 0
 
 
+def test_a_checkpoint_that_fell_back_loses_nothing(running_lab: Lab, spark: SparkSession, tmp_path: Path) -> None:
+    records = send(sample_messages(50))
+    run_once(spark)
+    shutil.copytree(settings().checkpoints_dir, tmp_path / "backup")
+    records |= send(sample_messages(50, skip=50))
+    run_once(spark)
+    records |= send(sample_messages(50, skip=100))
+    shutil.rmtree(settings().checkpoints_dir)
+    shutil.copytree(tmp_path / "backup", settings().checkpoints_dir)
+    run_once(spark)  # under the number of a batch that is stored, with other records
+    assert contents() == expected(records)
+
+
 def test_ticks_older_than_the_watermark_are_in_their_candles(running_lab: Lab, spark: SparkSession) -> None:
     records = send(crypto(*(tick_json(event_time=at(minute)) for minute in (0, 0.5, 1, 60))))
     run_once(spark)

@@ -175,6 +175,13 @@ def test_one_batch_id_of_two_queries_is_two_batches(sink: PostgresSink) -> None:
     assert offsets() == [0, 1]
 
 
+def test_a_batch_of_a_known_name_with_another_fingerprint_is_stored(sink: PostgresSink) -> None:
+    for number, mark in enumerate(("a", "b", "b")):
+        name = BatchId(TICKS.query_id, 7, mark)
+        assert sink.write(storing(*(line(place) for place in range(number + 1))), name) is (number < 2)
+    assert offsets() == [0, 1]
+
+
 def test_the_marker_tells_how_many_records_the_batch_had(sink: PostgresSink) -> None:
     sink.write(storing(line(0), line(1)), TICKS)
     assert commits() == [("ticks", TICKS.query_id, 0, 2)]
