@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lab_utils import kafka_utils
-from lab_utils.ticks import CRYPTO
+from lab_utils.ticks import CRYPTO, utc_text
 
 SLICE = 0.01
 """Seconds between two looks at the clock."""
@@ -39,6 +39,14 @@ def send_steadily(rate: int, seconds: float, source: str) -> int:
 
 
 def _send(producer: Any, number: int, source: str) -> None:
-    symbol = SYMBOLS[number % len(SYMBOLS)]
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
-    producer.send(CRYPTO.topic, key=symbol, value=TEMPLATE % (symbol, now, now, source.encode()))
+    producer.send(CRYPTO.topic, key=_symbol(number), value=message(number, source, datetime.now(UTC)))
+
+
+def _symbol(number: int) -> bytes:
+    return SYMBOLS[number % len(SYMBOLS)]
+
+
+def message(number: int, source: str, time: datetime) -> bytes:
+    """The value of a record as the lab's producers write it."""
+    text = utc_text(time).encode()
+    return TEMPLATE % (_symbol(number), text, text, source.encode())

@@ -129,7 +129,7 @@ class DatabaseSide:
     """One engine for all looks; it remembers what it has counted."""
 
     def __init__(self) -> None:
-        self.source = Source()
+        self.source = Source(statement_timeout="0")  # it counts whole tables, seldom
         self._counted: dict[str, tuple[int, dict[str, int], int]] = {}
         """Of each table: its rows, the last offset of each partition, its file."""
         self._slow: Slow | None = None
@@ -181,7 +181,7 @@ class DatabaseSide:
     def _rows(self, connection: Connection, table: str) -> int:
         rows, known, file = self._counted.get(table, (0, {}, 0))
         found = _more_rows(connection, table, known)
-        if found.file != file:
+        if known and found.file != file:
             rows, known, found = 0, {}, _more_rows(connection, table, {})
         last = {part: offset for part, offset in found.last.items() if offset is not None}
         self._counted[table] = rows + found.rows, {**known, **last}, found.file

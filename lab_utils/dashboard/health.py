@@ -82,7 +82,7 @@ class Pipeline:
     is_starting: bool = False
     """Whether it runs, and has not told of a batch yet."""
     spark_age: float | None = None
-    """Seconds since Spark told of itself."""
+    """Seconds since each of Spark's queries has told of itself."""
     in_per_second: float | None = None
     """What Kafka takes in."""
     out_per_second: float | None = None
@@ -129,7 +129,7 @@ def _troubles(seen: Pipeline) -> Iterator[Finding]:
         yield Finding("Spark is starting.", is_trouble=False)
     elif seen.spark_age is not None and seen.spark_age > SILENT_SECONDS and not seen.away:
         yield Finding(
-            f"Spark runs, but has ended no batch for {readable_age(seen.spark_age)}. "
+            f"Spark runs, but a query has ended no batch for {readable_age(seen.spark_age)}. "
             "Look at its terminal, or after lab start at: lab logs stream"
         )
     elif (behind := _behind(seen)) is not None:

@@ -67,7 +67,8 @@ class Monitor:
         rates = self._rates(counts)
         ended = [row.ended.timestamp() for row in database.progress.values()] if database else []
         stream = processes.recorded_process(STREAM, STREAM)
-        heard = max([*ended, 0 if stream is None else _started_at(stream)], default=0)
+        # Of two queries, the one that has been silent for longer: the other one may go on by itself.
+        heard = max(min(ended, default=0), 0 if stream is None else _started_at(stream))
         # Where the database is elsewhere the queries may run on another machine, too: there only what they say tells.
         is_heard = postgres_server.is_elsewhere() and now - heard < SILENT_SECONDS
         state = database.progress.get("candles") if database else None
@@ -88,7 +89,7 @@ class Monitor:
             producers=tuple(sorted({note.asset for note in notes})),
             held_by_producers=sum(note.held for note in notes),
             is_streaming=stream is not None or is_heard,
-            is_starting=stream is not None and heard > max(ended, default=0) and now - heard < START_SECONDS,
+            is_starting=stream is not None and heard > min(ended, default=0) and now - heard < START_SECONDS,
             spark_age=now - heard if heard else None,
             in_per_second=rates.get("Kafka"),
             out_per_second=rates.get("Spark"),

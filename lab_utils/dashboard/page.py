@@ -56,7 +56,14 @@ def make_page(source: Source, monitor: Monitor, prefix: str = "/") -> dash.Dash:
         routes_pathname_prefix="/",
         add_log_handler=False,
     )
-    page.layout = html.Div(
+    page.layout = _layout  # made for each visitor: it shows a record with the time of now
+    _add_callbacks(page, source)
+    pipeline_page.add_callbacks(page, source, monitor)
+    return page
+
+
+def _layout() -> html.Div:
+    return html.Div(
         [
             html.H1("Market Stream Lab"),
             dcc.RadioItems(TABS, TABS[0]["value"], id="tab", inline=True),
@@ -65,9 +72,6 @@ def make_page(source: Source, monitor: Monitor, prefix: str = "/") -> dash.Dash:
             dcc.Interval(id="tick", interval=TICK_MS),
         ]
     )
-    _add_callbacks(page, source)
-    pipeline_page.add_callbacks(page, source, monitor)
-    return page
 
 
 def _market_layout() -> list[Any]:

@@ -16,7 +16,9 @@ T = TypeVar("T")
 class Source:
     """The database as the dashboards see it: read-only, with connections that are kept open."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, statement_timeout: str | None = None) -> None:
+        """A question may take as long as lab_reader's, or `statement_timeout` (0: without an end)."""
+        self._session = {} if statement_timeout is None else {"statement_timeout": statement_timeout}
         self._engine: Engine | None = None
 
     def read(self, question: Callable[[Connection], T]) -> T:
@@ -27,7 +29,7 @@ class Source:
         """
         try:
             if self._engine is None:
-                self._engine = db_utils.engine("lab_reader")
+                self._engine = db_utils.engine("lab_reader", poolclass=None, **self._session)
             with self._engine.connect() as connection:
                 return question(connection)
         except SQLAlchemyError as error:

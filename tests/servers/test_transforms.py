@@ -18,6 +18,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from benchmarks import traffic
 from lab_utils.settings import ROOT
 from lab_utils.streaming.transforms import (
     PLAIN_TIME,
@@ -28,7 +29,7 @@ from lab_utils.streaming.transforms import (
     split_valid,
     valid_ticks,
 )
-from lab_utils.ticks import ASSETS, CRYPTO, STOCKS, Asset
+from lab_utils.ticks import ASSETS, CRYPTO, MAX_DEPTH, STOCKS, Asset
 from tests.servers.records import (
     Message,
     awkward_cases,
@@ -155,6 +156,11 @@ def test_every_recorded_tick_is_a_plain_one(spark: SparkSession, asset: Asset) -
     assert (plain_count(spark, messages), misjudged_as_plain(spark, messages)) == (1000, [])
 
 
+def test_the_traffic_of_the_benchmarks_is_plain(spark: SparkSession) -> None:
+    messages = [Message(CRYPTO.topic, traffic.message(number, "bench-latency", TAKEN)) for number in range(20)]
+    assert (plain_count(spark, messages), misjudged_as_plain(spark, messages)) == (20, [])
+
+
 def test_no_awkward_message_is_misjudged_as_a_plain_tick(spark: SparkSession) -> None:
     assert misjudged_as_plain(spark, awkward_messages()) == []
 
@@ -241,7 +247,7 @@ def test_text_that_looks_like_a_field_stays_text(spark: SparkSession) -> None:
     assert disagreements(spark, crypto(*(tick_json(note=note) for note in notes)), reasons=True) == []
 
 
-@pytest.mark.parametrize("depth", [1, 50, 120, 900, 1100, 20_000])
+@pytest.mark.parametrize("depth", [1, 50, 120, MAX_DEPTH - 1, MAX_DEPTH, 900, 975, 985, 1100, 20_000])
 def test_a_deeply_nested_extra_field_is_judged_alike(spark: SparkSession, depth: int) -> None:
     assert disagreements(spark, crypto(changed("note", "[" * depth + "]" * depth)), reasons=True) == []
 
@@ -472,7 +478,8 @@ from lab_utils.streaming.transforms import one_minute_candles
 spark = get_spark()
 parsed = parsed_by_spark(spark, crypto(tick_json(event_time="2024-11-04T12:00:59.999Z")))[0]
 minutes = one_minute_candles(ticks_of(spark, [row(1, event_time=parsed["event_time"])])).toArrow().to_pylist()
-print(json.dumps([parsed["event_time"].isoformat(), minutes[0]["window_start"].isoformat()]))
+files = spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")
+print(json.dumps([parsed["event_time"].isoformat(), minutes[0]["window_start"].isoformat(), files]))
 spark.stop()
 """
 
@@ -481,8 +488,14 @@ def test_times_are_utc_wherever_the_computer_stands_and_whatever_other_spark_it_
     session_lab: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "spark-defaults.conf").write_text("spark.plugins org.example.NoSuchPlugin\n")
+    far = (
+        "<configuration><property><name>fs.defaultFS</name><value>hdfs://127.0.0.1:1</value></property></configuration>"
+    )
+    (tmp_path / "core-site.xml").write_text(far)
     other_spark = {
         "SPARK_HOME": str(tmp_path),
+        "HADOOP_CONF_DIR": str(tmp_path),
+        "JAVA_TOOL_OPTIONS": "-XX:+UseG1GC",
         "SPARK_CONF_DIR": str(tmp_path),
         "SPARK_LOCAL_DIRS": str(tmp_path / "local"),
         "SPARK_REMOTE": "sc://127.0.0.1:1",
@@ -496,7 +509,7 @@ def test_times_are_utc_wherever_the_computer_stands_and_whatever_other_spark_it_
         timeout=120,
         check=False,
     )
-    assert done.stdout.splitlines()[-1:] == ['["2024-11-04T12:00:59.999000+00:00", "2024-11-04T12:00:00+00:00"]'], (
-        done.stderr
-    )
+    assert done.stdout.splitlines()[-1:] == [
+        '["2024-11-04T12:00:59.999000+00:00", "2024-11-04T12:00:00+00:00", "file:///"]'
+    ], done.stderr
     assert not (tmp_path / "local").exists()

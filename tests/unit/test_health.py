@@ -39,7 +39,7 @@ def test_a_pipeline_that_runs_is_said_to_be_well() -> None:
         ({"is_streaming": False, "lags": ()}, "Spark is not running. Start it with: lab stream"),
         (
             {"spark_age": 40.0},
-            "Spark runs, but has ended no batch for 40 s. Look at its terminal, or after lab start at: lab logs stream",
+            "Spark runs, but a query has ended no batch for 40 s. Look at its terminal, or after lab start at: lab logs stream",
         ),
         ({"producers": ()}, "No producer runs, so nothing new comes. Start one with: lab produce crypto"),
         ({"hops": (Hop("API", 9, age=150.0),)}, "The APIs have sent nothing for 2 min."),
