@@ -25,17 +25,21 @@ OPTIONS = "-c timezone=UTC"
 UNLIMITED = "-c statement_timeout=0"
 """The limit of lab_reader is for people and for tools that write their own SQL, not for what the lab itself counts."""
 
+OWNER_LOCK_SECONDS = 30
+"""How long lab_owner, who changes tables and views, waits for somebody who reads them. The wait is in libpq, where Ctrl-C
+is not heard, and whoever wants to read meanwhile waits behind it."""
+
 CANCELED = "57014"
 """PostgreSQL's code for a statement that was ended from outside or by its time limit."""
 
 
-def _session(*more: str) -> dict[str, Any]:
+def _session(role: str, *more: str) -> dict[str, Any]:
     """What every session begins with.
 
     On loopback nobody listens in; a server elsewhere is spoken to encrypted when it can.
     """
     return {
-        "options": " ".join((OPTIONS, *more)),
+        "options": " ".join((OPTIONS, *more, *[f"-c lock_timeout={OWNER_LOCK_SECONDS}s"] * (role == "lab_owner"))),
         "sslmode": "prefer" if postgres_server.is_elsewhere() else "disable",
     }
 
@@ -56,7 +60,7 @@ def connect(role: str = "lab_reader", **options: Any) -> Any:
             password=postgres_server.password(role),
             connect_timeout=10,
             application_name="market-stream-lab",
-            **_session(UNLIMITED),
+            **_session(role, UNLIMITED),
             **options,
         )
     except psycopg2.OperationalError as error:
@@ -103,7 +107,7 @@ def engine(role: str = "lab_reader", *, poolclass: "type[Pool] | None" = None, *
         port=postgres_server.port(),
         database=DATABASE,
     )
-    options = _session(*(f"-c {name}={value}" for name, value in session.items()))
+    options = _session(role, *(f"-c {name}={value}" for name, value in session.items()))
     return create_engine(url, poolclass=poolclass, connect_args=options)
 
 
@@ -112,13 +116,18 @@ def cursor(role: str = "lab_reader") -> Iterator[Any]:
     """A cursor in a transaction that is committed at the end, or rolled back when the block raises.
 
     Raises:
-        LabError: the server does not run, refuses the password, or cut the connection.
+        LabError: the server does not run, refuses the password, or cut the connection; or lab_owner waited in vain.
     """
     connection = connect(role)
     try:
         with connection.cursor() as opened:
             yield opened
         connection.commit()
+    except psycopg2.errors.LockNotAvailable as error:
+        raise LabError(
+            "Somebody has a transaction open that has read from the lab's tables, so they cannot be changed.",
+            "Close it: an open connection in a notebook (restart its kernel), a SQL client. Then try again.",
+        ) from error
     except psycopg2.OperationalError as error:
         if not connection.closed:
             raise

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab_utils import db_utils, kafka_utils, stack
+from lab_utils.errors import LabError
+from lab_utils.servers import processes
 from lab_utils.servers.elsewhere import NONE_ELSEWHERE
 from lab_utils.servers.profiles import Profile
 from lab_utils.settings import environment, settings
@@ -26,11 +28,16 @@ def own_stack(name: str, profile: Profile | None = None) -> Iterator[Path]:
         profile: which servers; embedded ones unless it is given.
 
     At the end the servers are stopped and their data is deleted: ten million rows are two gigabytes.
+
+    Raises:
+        LabError: another process has this stack.
     """
     folder = settings().state_dir / name
     results = folder / KEPT
     results.mkdir(parents=True, exist_ok=True)
-    with environment(LAB_STATE_DIR=str(folder), **NONE_ELSEWHERE):
+    with processes.lock(name) as is_ours, environment(LAB_STATE_DIR=str(folder), **NONE_ELSEWHERE):
+        if not is_ours:
+            raise LabError(f"Another command of this checkout works in {folder}.", "Try again when it has ended.")
         try:
             _remove_old(folder)
             stack.up(profile)

@@ -157,14 +157,24 @@ def leftovers() -> list[psutil.Process]:
     """Servers in this state folder that its profile does not have, and what belongs to them.
 
     The file `profile` was changed while they ran, or a lesson was left in the middle that has started servers of its own.
+    Those of a benchmark, or of what else works in `scratch.own_stack` now, are in use.
     """
     known = {part.process.pid for part in parts() if part.process is not None}
     folder = f"{settings().state_dir}{os.sep}"
-    return [
-        process
+    found = {
+        process: next((argument for argument in arguments if argument.startswith(folder)), None)
         for process, arguments in processes.find_programs({*MAINS, postgres_server.LISTENS, "lab_utils.cli"})
-        if process.pid not in known and any(argument.startswith(folder) for argument in arguments)
-    ]
+        if process.pid not in known
+    }
+    return [process for process, path in found.items() if path is not None and not _is_in_use(path)]
+
+
+def _is_in_use(path: str) -> bool:
+    name = Path(path).relative_to(settings().state_dir).parts[0]
+    if not (settings().state_dir / f"{name}.lock").exists():
+        return False
+    with processes.lock(name) as is_free:
+        return not is_free
 
 
 def status() -> list[ServerStatus]:

@@ -43,6 +43,7 @@ PRODUCER_STOP_SECONDS = 45
 STREAM_STOP_SECONDS = 30
 JUPYTER_START_SECONDS = 60
 JUPYTER_ATTEMPTS = 3
+JUPYTER_TAKEN = "is already in use"
 JUPYTER_STOP_SECONDS = 10
 EXCHANGE_START_SECONDS = 60
 DASHBOARD_START_SECONDS = 60
@@ -659,12 +660,17 @@ def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
     while True:
         port = processes.choose_port("jupyter", settings().jupyter_port, taken=tried)
         token = secrets.token_urlsafe(16)
+        log = settings().logs_dir / "jupyter.log"
+        seen_before = processes.log_end(log)
         started = _spawn_jupyter(port, token)
         is_ours = functools.partial(_is_ours, started, f"http://{processes.HOST}:{port}/api/status", token)
         try:
             wait_until(is_ours, JUPYTER_START_SECONDS, "JupyterLab", every=0.2)
         except WaitTimeout:
-            is_taken = started.poll() is not None and not processes.is_free(port)
+            # By its own word: the port may be free again by now.
+            is_taken = started.poll() is not None and bool(
+                processes.last_lines(log, (JUPYTER_TAKEN,), start=seen_before)
+            )
             started.kill()
             tried.append(port)
             if not is_taken or len(tried) == JUPYTER_ATTEMPTS:

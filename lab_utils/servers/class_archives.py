@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab_utils.errors import LabError
 from lab_utils.servers.jars import class_path
 from lab_utils.servers.java import Java, find_java
 from lab_utils.settings import settings
+from lab_utils.signals import end_on_sigterm_as_on_ctrl_c
 
 NAMES = ("kafka", "spark")
 TICKS = 50
@@ -106,11 +106,19 @@ def _run_ticks() -> None:
 
 def main() -> int:
     """Record what is missing. It is a saving, no need: a failure is told and no more."""
+    end_on_sigterm_as_on_ctrl_c()  # as the set-up ends it: its servers are in sessions of their own
     try:
         record()
-    except (LabError, OSError) as error:
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
         print(f"Spark and Kafka will start more slowly: {error}", file=sys.stderr)
     return 0
+
+
+def seconds_to_end(usual: float) -> float:
+    """How long a server may take to end: longer while it writes its archive."""
+    return WRITE_SECONDS if _recording else usual
 
 
 if __name__ == "__main__":

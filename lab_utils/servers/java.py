@@ -1,6 +1,7 @@
 """Find a Java that Spark 4.2 and Kafka 4.1 run on: 17 or 21."""
 
 import dataclasses
+import functools
 import json
 import os
 import platform
@@ -21,6 +22,9 @@ SUPPORTED = (17, 21)
 QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 """For every JVM of the lab: they share few cores, and what the second compiler costs it repays late."""
 
+FOR_EVERY_JVM = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+"""Variables that each JVM adds to its options. The download of the jars needs them, for a proxy."""
+
 BROUGHT_ALONG = ROOT / ".lab" / "java"
 
 
@@ -34,7 +38,7 @@ class Java:
     @property
     def home(self) -> Path:
         """What `JAVA_HOME` must be for this Java."""
-        return self.executable.resolve().parent.parent
+        return _home_of(self.executable)
 
     def server_command(self, heap_mb: int, log_file: Path) -> list[str]:
         """How the command of a server begins: small and quick to start, its log in this file."""
@@ -45,6 +49,22 @@ class Java:
             f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
             f"-Dlab.log={log_file}",
         ]
+
+
+@functools.cache
+def _home_of(executable: Path) -> Path:
+    home = executable.resolve().parent.parent
+    if (home / "lib" / "modules").is_file():
+        return home
+    # A program that only starts another one: of jenv or asdf, macOS's /usr/bin/java, Oracle's javapath.
+    shown = run_apart([executable, "-XshowSettings:properties", "-version"], seconds=30, env=environment())
+    named = re.search(r"^ *java\.home = (.+)$", shown.stderr, re.MULTILINE)
+    return Path(named.group(1).strip()) if named else home
+
+
+def environment() -> dict[str, str]:
+    """For a JVM of the lab: what the user has set for every JVM may not fit with its options, or open a port twice."""
+    return {name: value for name, value in os.environ.items() if name not in FOR_EVERY_JVM}
 
 
 def as_properties(text: str) -> str:
@@ -68,7 +88,7 @@ def _candidates() -> Iterator[Path]:
 
 def _major(executable: Path) -> int | None:
     try:
-        shown = run_apart([executable, "-version"], seconds=30)
+        shown = run_apart([executable, "-version"], seconds=30, env=environment())
     except (OSError, subprocess.SubprocessError):
         return None
     found = re.search(r'version "(?:1\.)?(\d+)', shown.stderr)

@@ -17,9 +17,9 @@ import psutil
 
 from lab_utils.errors import LabError
 from lab_utils.servers import elsewhere, processes, zookeeper_server
-from lab_utils.servers.class_archives import java_options
+from lab_utils.servers.class_archives import java_options, seconds_to_end
 from lab_utils.servers.jars import class_path
-from lab_utils.servers.java import QUICK_START, Java, as_properties, find_java
+from lab_utils.servers.java import QUICK_START, Java, as_properties, environment, find_java
 from lab_utils.servers.profiles import Profile, active
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
@@ -299,7 +299,7 @@ def _start_all(java: Java, wanted: Sequence[Broker]) -> None:
         reason = _launch(java, wanted, wanted)
         if reason is None:
             return
-        if processes.TAKEN not in reason or attempt == processes.ATTEMPTS - 1:
+        if not processes.TAKEN.search(reason) or attempt == processes.ATTEMPTS - 1:
             raise LabError(
                 f"Kafka did not start: {reason}.",
                 f"Look at `lab logs {wanted[0].name}`; `lab reset` starts over with empty topics and tables.",
@@ -348,7 +348,9 @@ def _launch(java: Java, those: Sequence[Broker], awaited: Sequence[Broker]) -> s
     seen_before = {broker: processes.log_end(broker.log_file) for broker in those}
     started = {}
     for broker in those:
-        started[broker] = processes.spawn(_command(java, broker), broker.output_file, cwd=broker.folder)
+        started[broker] = processes.spawn(
+            _command(java, broker), broker.output_file, env=environment(), cwd=broker.folder
+        )
         record = processes.Record(started[broker].pid, broker.port() or 0, settings().kafka_port)
         processes.write_record(broker.name, record)
     try:
@@ -413,6 +415,7 @@ def _format(java: Java, broker: Broker, cluster_id: str) -> None:
             *("-cp", class_path("kafka"), FORMATTER),
             *("format", f"--cluster-id={cluster_id}", "-c", str(format_properties)),
         ],
+        env=environment(),
     )
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()
@@ -489,7 +492,7 @@ def stop() -> bool:
     """Stop the brokers, all at once; whether one ran."""
     running = [found for found in (broker.process() for broker in brokers()) if found is not None]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda found: processes.stop_process(found, seconds=STOP_SECONDS), running))
+        list(pool.map(lambda found: processes.stop_process(found, seconds=seconds_to_end(STOP_SECONDS)), running))
     return bool(running)
 
 

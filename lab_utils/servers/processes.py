@@ -30,8 +30,8 @@ HOST = "127.0.0.1"
 STREAM = "stream"
 """Lock and record of the process that runs the Spark queries."""
 
-TAKEN = "already in use"
-"""In what a JVM says whose port somebody else has taken meanwhile."""
+TAKEN = re.compile("already in use|BindException|failed to bind")
+"""In what a JVM says whose port somebody else has taken meanwhile; the first in English only."""
 ATTEMPTS = 3
 """How often a server whose port was taken is started, each time with another one."""
 RELEASE_SECONDS = 10
@@ -309,13 +309,17 @@ def spawn(
         )
 
 
-def run_apart(command: Sequence[str | Path], *, seconds: float | None = None) -> "subprocess.CompletedProcess[str]":
+def run_apart(
+    command: Sequence[str | Path], *, seconds: float | None = None, env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run a tool to its end and keep what it prints.
 
     It does not get the terminal's Ctrl-C: a tool that dies of it looks like one that does not work, and the command
     that called it would report a fault of the machine instead of ending as it was asked to.
     """
-    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False, start_new_session=True)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds, check=False, start_new_session=True, env=env
+    )
 
 
 def stop_process(process: psutil.Process, *, seconds: float, signal_number: int = signal.SIGTERM) -> bool:
@@ -382,7 +386,7 @@ def reason(path: Path, pattern: Sequence[str], *, start: int) -> str:
     A server that cannot have its port goes on to stumble over what was never made: then the last line says nothing.
     """
     found = _lines_with(path, pattern, start)
-    return ([line for line in found if TAKEN in line] or found or [""])[-1]
+    return ([line for line in found if TAKEN.search(line)] or found or [""])[-1]
 
 
 def _lines_with(path: Path, words: Sequence[str], start: int) -> list[str]:
@@ -404,9 +408,14 @@ def check_state_dir(needed_bytes: int = 500_000_000) -> None:
     With `needed_bytes` 0 a full disk will do: what stops servers and deletes data must work then, too.
 
     Raises:
-        LabError: it belongs to somebody else, or the disk is full.
+        LabError: it belongs to somebody else, the disk is full, or its path has a comma.
     """
     folder = settings().state_dir
+    if needed_bytes and "," in f"{folder}{settings().jars_dir}":
+        raise LabError(  # log.dirs of Kafka and spark.jars are lists with commas
+            f"The path {folder} has a comma, by which Kafka and Spark would take it for several.",
+            "Move the lab to a folder without one, or set LAB_STATE_DIR and LAB_JARS_DIR in .env.",
+        )
     probe = folder / f"write-probe-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -4,7 +4,6 @@ https://spark.apache.org/docs/4.0.0/spark-standalone.html
 """
 
 import dataclasses
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ import psutil
 
 from lab_utils.errors import LabError
 from lab_utils.servers import processes
-from lab_utils.servers.java import QUICK_START, find_java
+from lab_utils.servers.java import QUICK_START, environment, find_java
 from lab_utils.servers.profiles import Profile, active
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
@@ -154,7 +153,7 @@ def _ensure_master() -> None:
         try:
             _await([MASTER], lambda: _alive_workers() is not None)
         except LabError as error:
-            if processes.TAKEN not in error.what or attempt == processes.ATTEMPTS - 1:
+            if not processes.TAKEN.search(error.what) or attempt == processes.ATTEMPTS - 1:
                 raise
         else:
             return
@@ -175,7 +174,7 @@ def _spawn(daemon: Daemon, port: int, *arguments: str) -> int:
         *("--host", processes.HOST, "--properties-file", str(daemon.properties_file), *arguments),
     ]
     # What is set for another Spark, such as SPARK_WORKER_PORT or SPARK_LOCAL_DIRS, would reach these daemons too.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")} | {
+    own = {name: value for name, value in environment().items() if not name.startswith("SPARK_")} | {
         "SPARK_HOME": str(home),
         "JAVA_HOME": str(java.home),
         "SPARK_LOCAL_IP": processes.HOST,  # their web pages would listen on all addresses
@@ -183,7 +182,7 @@ def _spawn(daemon: Daemon, port: int, *arguments: str) -> int:
         "SPARK_SCALA_VERSION": "2.13",
     }
     output = settings().logs_dir / f"{daemon.name}.out"
-    started = processes.spawn(command, output, env=environment, cwd=daemon.folder)
+    started = processes.spawn(command, output, env=own, cwd=daemon.folder)
     processes.write_record(daemon.name, processes.Record(started.pid, port, settings().spark_port if port else 0))
     return started.pid
 

@@ -9,7 +9,7 @@ import psutil
 from lab_utils.errors import LabError
 from lab_utils.servers import processes
 from lab_utils.servers.jars import class_path
-from lab_utils.servers.java import as_properties, find_java
+from lab_utils.servers.java import as_properties, environment, find_java
 from lab_utils.settings import settings
 from lab_utils.waiting import WaitTimeout, wait_until
 
@@ -69,7 +69,7 @@ def start() -> str:
         if process() is not None:
             break
         reason = processes.reason(log_file(), ("Exception", "ERROR"), start=seen_before) or "it ended without a word"
-        if processes.TAKEN not in reason or attempt == processes.ATTEMPTS - 1:
+        if not processes.TAKEN.search(reason) or attempt == processes.ATTEMPTS - 1:
             raise LabError(f"ZooKeeper did not start: {reason}.", f"Look at: lab logs {NAME}")
     return address()
 
@@ -82,7 +82,7 @@ def _launch() -> None:
         *find_java().server_command(HEAP_MB, log_file()),
         *("-cp", class_path("kafka_zookeeper"), MAIN, str(_config_file())),
     ]
-    started = processes.spawn(command, settings().logs_dir / f"{NAME}.out", cwd=_folder())
+    started = processes.spawn(command, settings().logs_dir / f"{NAME}.out", env=environment(), cwd=_folder())
     processes.write_record(NAME, processes.Record(started.pid, port, settings().zookeeper_port))
 
 

@@ -3,6 +3,7 @@
 With `LAB_STRICT=1` (CI, `lab verify`) a check that does not pass raises.
 """
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -48,7 +49,9 @@ def check(exercise_id: str, *answers: object) -> None:
             traceback=traceback.format_exc(limit=-3),
             repair="Tell whoever runs the course; go on with the next exercise.",
         )
-    entry = kept.entry_of(report.exercise_id)
+    entry = kept.Entry()
+    with contextlib.suppress(LabError, OSError):  # the card says it already
+        entry = kept.entry_of(report.exercise_id)
     extra = {"hints": entry.hints, "attempts": len(entry.attempts), "revealed": entry.revealed}
     countdown.end(report_card(report, extra))
     if os.environ.get("LAB_STRICT") == "1" and report.outcome is not Outcome.PASS:
@@ -65,7 +68,10 @@ def _checked(exercise_id: str, answers: tuple[object, ...], countdown: Countdown
         report = blocked(exercise, unit) or evaluate(
             exercise, answers, on_wait=lambda what, left: countdown.wait(what, left, time.monotonic())
         )
-    entry = kept.record_check(exercise_id, report.outcome, fingerprint(answers))
+    try:
+        entry = kept.record_check(exercise_id, report.outcome, fingerprint(answers))
+    except OSError as error:  # what came of the answer is true all the same
+        return dataclasses.replace(report, next_step=f"This could not be noted: {error}. See `lab doctor`.")
     return dataclasses.replace(report, next_step=_next_step(report, exercise, unit, entry))
 
 
@@ -159,7 +165,7 @@ def hint(exercise_id: str, number: int | None = None) -> None:
         shown = number if number is not None else kept.entry_of(exercise_id).hints + 1
         shown = max(1, min(int(shown), len(found.hints)))
         kept.record_hint(exercise_id, shown)
-    except (LabError, ValueError, TypeError) as error:
+    except (LabError, OSError, ValueError, TypeError) as error:
         show(_error_card(exercise_id, error))
         return
     left = len(found.hints) - shown
@@ -194,7 +200,7 @@ def reveal(exercise_id: str, *, give_up: bool = False) -> None:
             )
         solution = solution_text(find_unit(found.unit), exercise_id)
         kept.record_reveal(exercise_id, why)
-    except (LabError, ValueError, TypeError) as error:
+    except (LabError, OSError, ValueError, TypeError) as error:
         show(_error_card(exercise_id, error))
         return
     lines = (("code", solution), ("soft", "One right answer; whatever the check accepts is as right."))
@@ -204,12 +210,18 @@ def reveal(exercise_id: str, *, give_up: bool = False) -> None:
 def _error_card(exercise_id: object, error: Exception) -> Card:
     if isinstance(error, LabError):
         return Card(error.what, (("soft", error.repair),))
+    if isinstance(error, OSError):
+        return Card(f"Your progress cannot be read or written: {error}.", (("soft", "See: lab doctor"),))
     return Card(f"{exercise_id!r} is no exercise.", (("soft", "Ids look like 01.2."),))
 
 
 def progress() -> None:
     """Show all exercises, what came of each, and which is next."""
-    show(progress_card())
+    try:
+        card = progress_card()
+    except (LabError, OSError) as error:
+        card = _error_card("", error)
+    show(card)
 
 
 def progress_card() -> Card:

@@ -54,7 +54,15 @@ def evaluate(
         stub: the cell as it was handed out, to tell an untouched answer.
         seconds: another time limit than the exercise's own.
         on_wait: told what is waited for.
+
+    Raises:
+        LabError: this Python cannot check anything.
     """
+    if not __debug__:
+        raise LabError(
+            "Python leaves out `assert` here, of which every check is made: a wrong answer would pass.",
+            "Unset PYTHONOPTIMIZE, then start JupyterLab again.",
+        )
     started = time.monotonic()
     blank = Report(exercise.id, exercise.title, Outcome.PASS)
     if not answers or is_untouched(answers, stub):

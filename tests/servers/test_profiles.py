@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from lab_utils import kafka_utils, stack
+from lab_utils.scratch import own_stack
 from lab_utils.servers import kafka_server, processes, profiles, spark_server, zookeeper_server
 from lab_utils.servers.profiles import Profile
 from lab_utils.settings import environment, settings
@@ -222,6 +223,12 @@ def test_servers_of_another_profile_are_found_and_stopped(lab: Lab) -> None:
     stopped = lab.run("down")
     assert f"process {zookeeper.pid} of another profile" in stopped.stdout
     assert lab.processes() == []
+
+
+def test_the_servers_of_a_benchmark_that_runs_are_left_to_it(lab: Lab) -> None:
+    with own_stack("bench"):
+        assert lab.run("down").stdout == "Nothing was running.\n"
+        assert kafka_server.answering() == 1
 
 
 def test_a_second_lab_that_a_lesson_has_left_is_found_and_stopped(lab: Lab) -> None:

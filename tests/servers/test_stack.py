@@ -26,7 +26,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from pyspark.sql import SparkSession
 
-from lab_utils import kafka_utils
+from lab_utils import db_utils, kafka_utils
+from lab_utils.errors import LabError
 from lab_utils.servers import class_archives, kafka_server, postgres_server, processes
 from lab_utils.servers.java import find_java
 from lab_utils.settings import ROOT, settings
@@ -221,6 +222,22 @@ def test_the_smallest_heap_that_may_be_set_is_enough_for_the_broker(crash_lab: L
     assert small.run("down").returncode == 0
     started = small.run("up")
     assert started.returncode == 0, started.stdout + started.stderr
+
+
+def test_options_that_are_meant_for_every_java_do_not_reach_the_broker(crash_lab: Lab) -> None:
+    assert crash_lab.run("down").returncode == 0
+    started = crash_lab.with_environment(JAVA_TOOL_OPTIONS="-XX:+UseG1GC", _JAVA_OPTIONS="-Xmx1m").run("up")
+    assert started.returncode == 0, started.stdout + started.stderr
+
+
+def test_an_open_transaction_in_the_way_is_a_sentence(running_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    del running_lab
+    monkeypatch.setattr(db_utils, "OWNER_LOCK_SECONDS", 1)
+    with db_utils.cursor() as reader:
+        reader.execute("SELECT * FROM latest_prices")
+        with pytest.raises(LabError, match="Somebody has a transaction open"):
+            db_utils.install_schema()
+    db_utils.install_schema()
 
 
 def test_down_with_nothing_running_is_fine(idle_lab: Lab) -> None:

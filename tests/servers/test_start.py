@@ -268,6 +268,19 @@ def test_what_a_killed_lab_notebook_left_gives_way_to_the_next(stopped_lab: Lab)
     assert stopped_lab.processes() == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_terminal_that_is_closed_stops_all(stopped_lab: Lab) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, which the lab respects
+    try:
+        start = stopped_lab.begin("start", "--for", "600", "--json")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    await_part(stopped_lab, start, "stream")
+    os.killpg(start.pid, signal.SIGHUP)
+    start.communicate(timeout=120)
+    assert stopped_lab.processes() == []
+
+
 @pytest.mark.parametrize("name", ["crypto_ticks.jsonl.gz", "stock_ticks.jsonl.gz"])
 def test_a_recording_of_one_kind_is_replayed_by_its_producer_alone(stopped_lab: Lab, tmp_path: Path, name: str) -> None:
     with gzip.open(SAMPLES / name) as lines:

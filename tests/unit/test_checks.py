@@ -1,6 +1,8 @@
 """The check engine on a miniature course: one exercise for each outcome, no server."""
 
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from lab_utils.errors import LabError
-from lab_utils.settings import settings
+from lab_utils.settings import ROOT, settings
 from lab_utils.teaching import api, check, engine, hint, progress, records, reveal, services
 from lab_utils.teaching.cards import MIME
 from lab_utils.teaching.outcomes import CheckFailed, Outcome, Report
@@ -334,6 +336,38 @@ def test_under_strict_a_check_that_does_not_pass_raises(monkeypatch: pytest.Monk
     with pytest.raises(CheckFailed, match=r"09\.1: FAIL at value: double\(21\) gave 0"):
         check("09.1", lambda _: 0)
     check("09.1", lambda x: 2 * x)
+
+
+def test_on_a_full_disk_a_right_answer_passes_all_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path, _text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(records, "write_private", fail)
+    said = shown(capsys, lambda: check("09.1", lambda x: 2 * x))
+    assert said.startswith("✓ 09.1 Double") and "could not be noted: [Errno 28] No space left on device" in said
+    assert "cannot be read or written: [Errno 28]" in shown(capsys, lambda: hint("09.1"))
+
+
+def test_a_setting_that_is_not_usable_is_a_card(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_KAFKA_PORT", "many")
+    for call in (lambda: check("09.1", 1), lambda: hint("09.1"), lambda: reveal("09.1"), progress):
+        assert "The setting LAB_KAFKA_PORT is not usable" in shown(capsys, call)
+
+
+def test_without_assert_statements_nothing_passes(course: Path) -> None:
+    code = "from lab_utils.teaching import check\ncheck('09.1', lambda x: 0)"
+    done = subprocess.run(
+        [sys.executable, "-O", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "a wrong answer would pass" in done.stdout and "Unset PYTHONOPTIMIZE" in done.stdout
 
 
 def test_an_unknown_exercise_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lab_utils import db_utils, kafka_utils, scratch, stack
 from lab_utils.errors import LabError
 from lab_utils.servers import elsewhere, kafka_server, postgres_server
-from lab_utils.settings import ROOT, Settings, settings
+from lab_utils.settings import ROOT, Settings, environment, settings
 from lab_utils.streaming import session
 from lab_utils.teaching import proof
 
@@ -253,8 +253,13 @@ def test_benchmarks_torture_and_proofs_have_servers_of_their_own(lab: Path, monk
     monkeypatch.setattr(stack, "down", list)
     monkeypatch.setattr(db_utils, "check_topics", lambda _ids: None)
     monkeypatch.setattr(kafka_utils, "topic_ids", dict)
-    with scratch.own_stack("bench"):
-        pass
+    with (
+        scratch.own_stack("bench"),
+        environment(LAB_STATE_DIR=str(settings().state_dir.parent)),
+        pytest.raises(LabError, match="Another command of this checkout works in"),
+        scratch.own_stack("bench"),
+    ):
+        pytest.fail("two of them would stop each other's servers")
     with proof.own_stack():
         pass
     assert seen == [({}, "local[2]")] * 2

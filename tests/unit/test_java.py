@@ -106,3 +106,14 @@ def test_a_download_that_fails_ends_with_the_command_that_installs(
     with pytest.raises(LabError, match="Install one with"):
         java.bring_java()
     assert "The download failed: no route to host" in capsys.readouterr().err
+
+
+def test_a_launcher_is_asked_for_the_home_of_what_it_starts(tmp_path: Path) -> None:
+    """As of jenv and asdf, or /usr/bin/java of macOS."""
+    path = install(tmp_path, "17")
+    path.write_text("#!/bin/sh\necho '    java.home = /opt/a java' >&2\necho 'openjdk version \"17.0.1\"' >&2\n")
+    assert java.find_java().home == Path("/opt/a java")
+
+
+def test_text_that_is_not_latin_is_escaped_as_properties_are() -> None:
+    assert java.as_properties("log.dirs=/home/j\u00f6rg/\U0001f680") == "log.dirs=/home/j\\u00f6rg/\\ud83d\\ude80"

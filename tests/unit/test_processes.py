@@ -282,6 +282,13 @@ def test_the_state_folder_is_made_for_its_owner_alone(state_dir: Path) -> None:
         assert state_dir.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_path_that_kafka_would_take_for_two_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path / "Kurs A, Gruppe 2"))
+    with pytest.raises(LabError, match="has a comma"):
+        processes.check_state_dir(needed_bytes=1)
+    assert not (tmp_path / "Kurs A, Gruppe 2").exists()
+
+
 def test_too_little_room_is_a_sentence() -> None:
     with pytest.raises(LabError, match=r"Only \d+ MB are free on the disk .* need 1000000000 MB"):
         processes.check_state_dir(needed_bytes=10**15)
