@@ -574,22 +574,22 @@ def copies(topic: str) -> list[dict[str, Any]]:
     return sorted(admin.describe_topics([topic])[0]["partitions"], key=lambda part: part["partition_index"])
 
 
-def await_copies(topic: str, in_sync: int) -> None:
-    """Wait until each partition has a leader and so many copies in sync."""
+def await_copies(topic: str, in_sync: int) -> list[dict[str, Any]]:
+    """Wait until each partition has a leader and so many copies in sync; the partitions."""
 
-    def are_there() -> bool:
+    def as_wanted() -> list[dict[str, Any]]:
         try:
             parts = copies(topic)
         except KafkaError:  # the broker that was asked has just gone
-            return False
-        return bool(parts) and all(part["leader_id"] > 0 and len(part["isr_nodes"]) == in_sync for part in parts)
+            return []
+        return parts if all(part["leader_id"] > 0 and len(part["isr_nodes"]) == in_sync for part in parts) else []
 
-    wait_until(are_there, 90, f"{in_sync} copies of each partition of {topic}")
+    return wait_until(as_wanted, 90, f"{in_sync} copies of each partition of {topic}")
 
 
-await_copies(PRECIOUS, 3)
-print(copies(PRECIOUS)[0])
-draw_copies(f"{PRECIOUS}: three copies of six partitions", copies(PRECIOUS))
+partitions = await_copies(PRECIOUS, 3)  # not asked for again: another broker may not have heard of the topic yet
+print(partitions[0])
+draw_copies(f"{PRECIOUS}: three copies of six partitions", partitions)
 
 # %% [markdown]
 # Each broker leads two partitions and follows in four. When one dies, the two others take over the two that it led.
