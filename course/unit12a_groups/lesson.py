@@ -587,9 +587,9 @@ def await_copies(topic: str, in_sync: int) -> list[dict[str, Any]]:
     return wait_until(as_wanted, 90, f"{in_sync} copies of each partition of {topic}")
 
 
-partitions = await_copies(PRECIOUS, 3)  # not asked for again: another broker may not have heard of the topic yet
-print(partitions[0])
-draw_copies(f"{PRECIOUS}: three copies of six partitions", partitions)
+placed = await_copies(PRECIOUS, 3)  # not asked for again: another broker may not have heard of the topic yet
+print(placed[0])
+draw_copies(f"{PRECIOUS}: three copies of six partitions", placed)
 
 # %% [markdown]
 # Each broker leads two partitions and follows in four. When one dies, the two others take over the two that it led.
