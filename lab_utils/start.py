@@ -43,7 +43,6 @@ PRODUCER_STOP_SECONDS = 45
 STREAM_STOP_SECONDS = 30
 JUPYTER_START_SECONDS = 60
 JUPYTER_ATTEMPTS = 3
-JUPYTER_TAKEN = "is already in use"
 JUPYTER_STOP_SECONDS = 10
 EXCHANGE_START_SECONDS = 60
 DASHBOARD_START_SECONDS = 60
@@ -143,7 +142,7 @@ class Child:
             LabError: it failed; the text holds its last words.
         """
         if self.ended_badly:
-            lines = self.log.read_bytes()[self._log_start :].decode(errors="replace").strip().splitlines()
+            lines = processes.log_text(self.log, self._log_start).strip().splitlines()
             told = next((n for n in range(len(lines) - 1, -1, -1) if lines[n].startswith("Error:")), None)
             words = " ".join(lines[told:]).removeprefix("Error: ") if told is not None else f"see {self.log}"
             raise LabError(f"{self.name} ended: {words}", f"Its log: lab logs {self.name}")
@@ -660,17 +659,15 @@ def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
     while True:
         port = processes.choose_port("jupyter", settings().jupyter_port, taken=tried)
         token = secrets.token_urlsafe(16)
-        log = settings().logs_dir / "jupyter.log"
-        seen_before = processes.log_end(log)
+        seen_before = processes.log_end(_jupyter_log())
         started = _spawn_jupyter(port, token)
         is_ours = functools.partial(_is_ours, started, f"http://{processes.HOST}:{port}/api/status", token)
         try:
             wait_until(is_ours, JUPYTER_START_SECONDS, "JupyterLab", every=0.2)
         except WaitTimeout:
             # By its own word: the port may be free again by now.
-            is_taken = started.poll() is not None and bool(
-                processes.last_lines(log, (JUPYTER_TAKEN,), start=seen_before)
-            )
+            said = processes.log_text(_jupyter_log(), seen_before)
+            is_taken = started.poll() is not None and processes.TAKEN.search(said)
             started.kill()
             tried.append(port)
             if not is_taken or len(tried) == JUPYTER_ATTEMPTS:
@@ -680,6 +677,10 @@ def start_jupyter() -> tuple[subprocess.Popen[bytes], str]:
             raise
         else:
             return started, f"http://{processes.HOST}:{port}/lab?token={token}"
+
+
+def _jupyter_log() -> Path:
+    return settings().logs_dir / "jupyter.log"
 
 
 def _spawn_jupyter(port: int, token: str) -> subprocess.Popen[bytes]:
@@ -696,7 +697,7 @@ def _spawn_jupyter(port: int, token: str) -> subprocess.Popen[bytes]:
     write_jupyter_config(folder / "config", JUPYTER_OVERRIDES)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--port-retries=0"]
     command += [f"--ServerApp.ip={processes.HOST}", f"--ServerApp.root_dir={ROOT}", "--allow-root"]
-    started = processes.spawn(command, settings().logs_dir / "jupyter.log", env=environment, cwd=ROOT)
+    started = processes.spawn(command, _jupyter_log(), env=environment, cwd=ROOT)
     processes.write_record("jupyter", processes.Record(started.pid, port, settings().jupyter_port))
     return started
 

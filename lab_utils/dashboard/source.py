@@ -1,7 +1,7 @@
 """Snapshots for hosts that go on for hours: the database may be away meanwhile, and come back on another port."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +18,7 @@ class Source:
 
     def __init__(self, *, statement_timeout: str | None = None) -> None:
         """A question may take as long as lab_reader's, or `statement_timeout` (0: without an end)."""
-        self._session = {} if statement_timeout is None else {"statement_timeout": statement_timeout}
+        self._session: dict[str, Any] = {} if statement_timeout is None else {"statement_timeout": statement_timeout}
         self._engine: Engine | None = None
 
     def read(self, question: Callable[[Connection], T]) -> T:
@@ -29,7 +29,7 @@ class Source:
         """
         try:
             if self._engine is None:
-                self._engine = db_utils.engine("lab_reader", poolclass=None, **self._session)
+                self._engine = db_utils.engine("lab_reader", **self._session)
             with self._engine.connect() as connection:
                 return question(connection)
         except SQLAlchemyError as error:

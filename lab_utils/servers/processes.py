@@ -31,7 +31,7 @@ STREAM = "stream"
 """Lock and record of the process that runs the Spark queries."""
 
 TAKEN = re.compile("already in use|BindException|failed to bind")
-"""In what a JVM says whose port somebody else has taken meanwhile; the first in English only."""
+"""In what a server says whose port somebody else has taken meanwhile; of a JVM, the first in English only."""
 ATTEMPTS = 3
 """How often a server whose port was taken is started, each time with another one."""
 RELEASE_SECONDS = 10
@@ -391,10 +391,17 @@ def reason(path: Path, pattern: Sequence[str], *, start: int) -> str:
 
 def _lines_with(path: Path, words: Sequence[str], start: int) -> list[str]:
     try:
-        lines = path.read_bytes()[start:].decode(errors="replace").splitlines()
+        lines = log_text(path, start).splitlines()
     except OSError:
         return []
     return [line.strip() for line in lines if any(word in line for word in words)]
+
+
+def log_text(path: Path, start: int) -> str:
+    """What stands in a log from byte `start` on."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
 
 
 def log_end(path: Path) -> int:

@@ -102,9 +102,14 @@ def page() -> str:
     return f"http://{processes.HOST}:{record.port}"
 
 
+def _has_cluster() -> bool:
+    """Whether tasks run on a cluster of the lab's own."""
+    return active() is Profile.cluster and settings().spark_master is None
+
+
 def takes_sessions() -> bool:
     """Whether a session can be had: that of a cluster of the lab's own needs its master."""
-    return active() is not Profile.cluster or settings().spark_master is not None or MASTER.process() is not None
+    return not _has_cluster() or MASTER.process() is not None
 
 
 def session_settings() -> dict[str, Any]:
@@ -113,7 +118,7 @@ def session_settings() -> dict[str, Any]:
     Raises:
         LabError: the lab has a cluster, and its master does not run.
     """
-    if active() is not Profile.cluster or settings().spark_master is not None:
+    if not _has_cluster():
         return {}
     from lab_utils.servers.jars import class_path
 

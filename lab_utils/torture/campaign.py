@@ -82,9 +82,7 @@ class Campaign:
 
     def new_log(self) -> str:
         """What the stream has logged since the fault began."""
-        with self.stream_log.open("rb") as file:
-            file.seek(self._log_start)
-            return file.read().decode(errors="replace")
+        return processes.log_text(self.stream_log, self._log_start)
 
     def await_log(self, text: str) -> None:
         """Wait until the stream has logged `text` since the fault began."""
